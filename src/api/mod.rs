@@ -1,0 +1,1 @@
+//! STATION 10: JSON, health, metrics.

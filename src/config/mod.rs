@@ -1,0 +1,1 @@
+//! The stations' settings, composed; defaults, file, environment.

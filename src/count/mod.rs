@@ -1,0 +1,1 @@
+//! STATION 5: each call once.

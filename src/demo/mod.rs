@@ -1,0 +1,1 @@
+//! Synthetic apps through the real SDK.

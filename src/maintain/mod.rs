@@ -1,0 +1,1 @@
+//! STATION 9: what a ledger needs over time.

@@ -1,0 +1,1 @@
+//! STATION 3: attributes to records.

@@ -1,0 +1,226 @@
+//! Trace requests in place. Field numbers: opentelemetry-proto, trace/v1/trace.proto.
+
+use super::{
+    Malformed,
+    value::Attributes,
+    wire::{Fields, Wire},
+};
+use crate::record::{SpanId, TraceId};
+
+/// What the spans of one group share.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ScopeView<'a> {
+    resource: &'a [u8],
+    scope: &'a [u8],
+}
+
+impl<'a> ScopeView<'a> {
+    pub(super) fn new(resource: &'a [u8], scope: &'a [u8]) -> Self {
+        Self { resource, scope }
+    }
+
+    /// Attributes of the resource.
+    pub fn resource_attributes(&self) -> Attributes<'a> {
+        Attributes::new(self.resource, 1)
+    }
+
+    /// Name of the instrumentation scope; empty if it has none.
+    pub fn name(&self) -> &'a [u8] {
+        self.field(1)
+    }
+
+    /// Its version.
+    pub fn version(&self) -> &'a [u8] {
+        self.field(2)
+    }
+
+    /// Attributes of the scope.
+    pub fn attributes(&self) -> Attributes<'a> {
+        Attributes::new(self.scope, 3)
+    }
+
+    /// True if both views are of the same group of one request: then what was derived from it holds.
+    pub fn is_same(&self, other: &ScopeView<'_>) -> bool {
+        std::ptr::eq(self.resource, other.resource) && std::ptr::eq(self.scope, other.scope)
+    }
+
+    fn field(&self, number: u32) -> &'a [u8] {
+        Fields::new(self.scope)
+            .filter_map(Result::ok)
+            .filter(|(n, _)| *n == number)
+            .filter_map(|(_, wire)| wire.bytes())
+            .last()
+            .unwrap_or_default()
+    }
+}
+
+/// Walks a trace request and hands over every span with its group, or what is wrong with that one
+/// span. An `Err` at the end: the request's own frame is broken, and what was handed over before
+/// it must not be used if the request has not been accepted yet.
+pub fn spans<'a>(
+    request: &'a [u8],
+    mut each: impl FnMut(ScopeView<'a>, Result<SpanView<'a>, Malformed>),
+) -> Result<(), Malformed> {
+    super::log::groups(request, 2, |scope, body| each(scope, SpanView::parse(body)))
+}
+
+/// A span in place.
+#[derive(Debug, Clone, Copy)]
+pub struct SpanView<'a> {
+    body: &'a [u8],
+    /// Valid, as W3C Trace Context means it.
+    pub trace_id: TraceId,
+    /// Valid.
+    pub span_id: SpanId,
+    /// `None` for a root (and for a parent id that is no id).
+    pub parent_span_id: Option<SpanId>,
+    /// Raw bytes of the name; see [`super::value::text`].
+    pub name: &'a [u8],
+    /// 0 unspecified, 1 internal, 2 server, 3 client, 4 producer, 5 consumer.
+    pub kind: u64,
+    /// Unix ns as sent; may be absurd.
+    pub start_unix_ns: u64,
+    /// Unix ns as sent; may be 0, absurd or before the start.
+    pub end_unix_ns: u64,
+    /// 0 unset, 1 ok, 2 error.
+    pub status_code: u64,
+    /// Raw bytes.
+    pub status_message: &'a [u8],
+}
+
+impl<'a> SpanView<'a> {
+    /// Reads one span. Checks its own frame and its ids; attributes are read when asked for.
+    pub fn parse(body: &'a [u8]) -> Result<Self, Malformed> {
+        let mut span = SpanView {
+            body,
+            trace_id: TraceId::default(),
+            span_id: SpanId::default(),
+            parent_span_id: None,
+            name: &[],
+            kind: 0,
+            start_unix_ns: 0,
+            end_unix_ns: 0,
+            status_code: 0,
+            status_message: &[],
+        };
+        let (mut trace_id, mut span_id): (&[u8], &[u8]) = (&[], &[]);
+        for field in Fields::new(body) {
+            match field? {
+                (1, Wire::Bytes(b)) => trace_id = b,
+                (2, Wire::Bytes(b)) => span_id = b,
+                (4, Wire::Bytes(b)) => span.parent_span_id = SpanId::from_wire(b),
+                (5, Wire::Bytes(b)) => span.name = b,
+                (6, Wire::Varint(v)) => span.kind = v,
+                (7, Wire::Fixed64(v)) => span.start_unix_ns = v,
+                (8, Wire::Fixed64(v)) => span.end_unix_ns = v,
+                (15, Wire::Bytes(b)) => {
+                    for field in Fields::new(b) {
+                        match field? {
+                            (2, Wire::Bytes(b)) => span.status_message = b,
+                            (3, Wire::Varint(v)) => span.status_code = v,
+                            _ => {}
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        span.trace_id = TraceId::from_wire(trace_id).ok_or(Malformed {
+            what: "trace_id is not 16 bytes, or all zero",
+            at: 0,
+        })?;
+        span.span_id = SpanId::from_wire(span_id).ok_or(Malformed {
+            what: "span_id is not 8 bytes, or all zero",
+            at: 0,
+        })?;
+        Ok(span)
+    }
+
+    /// Its attributes, in the order sent.
+    pub fn attributes(&self) -> Attributes<'a> {
+        Attributes::new(self.body, 9)
+    }
+
+    /// Its events; one that can't be read is passed over.
+    pub fn events(&self) -> impl Iterator<Item = EventView<'a>> + use<'a> {
+        Fields::new(self.body)
+            .map_while(Result::ok)
+            .filter_map(|(number, wire)| if number == 11 { wire.bytes() } else { None })
+            .filter_map(EventView::parse)
+    }
+
+    /// Size of the span on the wire.
+    pub fn encoded_len(&self) -> usize {
+        self.body.len()
+    }
+}
+
+/// A span event in place.
+#[derive(Debug, Clone, Copy)]
+pub struct EventView<'a> {
+    body: &'a [u8],
+    /// Unix ns as sent.
+    pub time_unix_ns: u64,
+    /// Raw bytes.
+    pub name: &'a [u8],
+}
+
+impl<'a> EventView<'a> {
+    fn parse(body: &'a [u8]) -> Option<Self> {
+        let mut event = EventView {
+            body,
+            time_unix_ns: 0,
+            name: &[],
+        };
+        for field in Fields::new(body) {
+            match field.ok()? {
+                (1, Wire::Fixed64(v)) => event.time_unix_ns = v,
+                (2, Wire::Bytes(b)) => event.name = b,
+                _ => {}
+            }
+        }
+        Some(event)
+    }
+
+    /// Its attributes.
+    pub fn attributes(&self) -> Attributes<'a> {
+        Attributes::new(self.body, 3)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opentelemetry_proto::tonic::{
+        collector::trace::v1::ExportTraceServiceRequest,
+        trace::v1::{ResourceSpans, ScopeSpans, Span},
+    };
+    use prost::Message;
+
+    #[test]
+    fn a_bad_span_costs_itself_only() {
+        let span = |id: u8| Span {
+            trace_id: vec![id; 16],
+            span_id: vec![id; 8],
+            name: format!("s{id}"),
+            ..Default::default()
+        };
+        let request = ExportTraceServiceRequest {
+            resource_spans: vec![ResourceSpans {
+                scope_spans: vec![ScopeSpans {
+                    spans: vec![span(1), span(0), span(2)],
+                    ..Default::default()
+                }],
+                ..Default::default()
+            }],
+        };
+        let bytes = request.encode_to_vec();
+        let mut seen = Vec::new();
+        spans(&bytes, |_, span| {
+            seen.push(span.map(|s| s.name.to_vec()).ok())
+        })
+        .unwrap();
+        assert_eq!(seen, [Some(b"s1".to_vec()), None, Some(b"s2".to_vec())]);
+        assert!(spans(&bytes[..bytes.len() - 1], |_, _| {}).is_err());
+    }
+}

@@ -1,0 +1,223 @@
+//! Attribute values and key-value lists, read in place; depth- and size-bounded.
+
+use std::borrow::Cow;
+
+use super::wire::{Fields, Wire};
+
+/// Arrays and maps inside one another beyond this become null: deeper values are an attack or a
+/// bug, and Postgres, SQLite and serde_json each have a limit of their own further out.
+pub const MAX_DEPTH: usize = 32;
+
+/// Text that every store takes: invalid UTF-8 and NUL become U+FFFD.
+pub fn text(bytes: &[u8]) -> Cow<'_, str> {
+    let text = String::from_utf8_lossy(bytes);
+    match memchr::memchr(0, text.as_bytes()) {
+        None => text,
+        Some(_) => Cow::Owned(text.replace('\0', "\u{FFFD}")),
+    }
+}
+
+/// One `AnyValue`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value<'a> {
+    /// Unset.
+    Empty,
+    /// Raw bytes of the text; see [`text`].
+    Str(&'a [u8]),
+    /// Boolean.
+    Bool(bool),
+    /// Integer.
+    Int(i64),
+    /// Double; may be NaN or infinite.
+    Double(f64),
+    /// Body of an `ArrayValue`.
+    Array(&'a [u8]),
+    /// Body of a `KeyValueList`.
+    Map(&'a [u8]),
+    /// Opaque bytes.
+    Bytes(&'a [u8]),
+}
+
+impl<'a> Value<'a> {
+    /// Reads the body of an `AnyValue`; the last member of the oneof wins, as protobuf says.
+    /// `None` if it is malformed.
+    pub fn parse(body: &'a [u8]) -> Option<Self> {
+        let mut value = Value::Empty;
+        for field in Fields::new(body) {
+            value = match field.ok()? {
+                (1, Wire::Bytes(b)) => Value::Str(b),
+                (2, Wire::Varint(v)) => Value::Bool(v != 0),
+                (3, Wire::Varint(v)) => Value::Int(v as i64),
+                (4, Wire::Fixed64(v)) => Value::Double(f64::from_bits(v)),
+                (5, Wire::Bytes(b)) => Value::Array(b),
+                (6, Wire::Bytes(b)) => Value::Map(b),
+                (7, Wire::Bytes(b)) => Value::Bytes(b),
+                (1..=7, _) => return None,
+                _ => value,
+            };
+        }
+        Some(value)
+    }
+
+    /// The members of an array; empty for any other kind.
+    pub fn items(self) -> impl Iterator<Item = Value<'a>> {
+        let body: &[u8] = if let Value::Array(b) = self { b } else { &[] };
+        Fields::new(body).filter_map(|field| match field {
+            Ok((1, Wire::Bytes(b))) => Value::parse(b),
+            _ => None,
+        })
+    }
+
+    /// The entries of a map; empty for any other kind.
+    pub fn entries(self) -> Attributes<'a> {
+        Attributes::new(if let Value::Map(b) = self { b } else { &[] }, 1)
+    }
+
+    /// The text of a string value.
+    pub fn as_text(self) -> Option<Cow<'a, str>> {
+        match self {
+            Value::Str(b) => Some(text(b)),
+            _ => None,
+        }
+    }
+
+    /// The value as JSON. NaN and infinities become strings ("NaN", "Infinity", "-Infinity"),
+    /// bytes become lower-case hex; beyond [`MAX_DEPTH`] everything is null.
+    pub fn to_json(self) -> serde_json::Value {
+        self.json_at(0)
+    }
+
+    fn json_at(self, depth: usize) -> serde_json::Value {
+        use serde_json::Value as Json;
+        if depth >= MAX_DEPTH {
+            return Json::Null;
+        }
+        match self {
+            Value::Empty => Json::Null,
+            Value::Str(b) => Json::String(text(b).into_owned()),
+            Value::Bool(b) => Json::Bool(b),
+            Value::Int(i) => Json::from(i),
+            Value::Double(d) if d.is_nan() => Json::from("NaN"),
+            Value::Double(d) if d.is_infinite() => {
+                Json::from(if d > 0.0 { "Infinity" } else { "-Infinity" })
+            }
+            Value::Double(d) => Json::from(d),
+            Value::Array(_) => Json::Array(self.items().map(|v| v.json_at(depth + 1)).collect()),
+            Value::Map(_) => Json::Object(
+                self.entries()
+                    .map(|(key, v)| (text(key).into_owned(), v.json_at(depth + 1)))
+                    .collect(),
+            ),
+            Value::Bytes(b) => Json::String(b.iter().map(|byte| format!("{byte:02x}")).collect()),
+        }
+    }
+}
+
+/// The `KeyValue`s among a message's fields, in order: (key bytes, value). Entries that can't be
+/// read are passed over; a broken frame ends the list.
+#[derive(Debug, Clone)]
+pub struct Attributes<'a> {
+    fields: Fields<'a>,
+    number: u32,
+}
+
+impl<'a> Attributes<'a> {
+    /// Field `number` of the message `body` is the repeated `KeyValue`.
+    pub fn new(body: &'a [u8], number: u32) -> Self {
+        Self {
+            fields: Fields::new(body),
+            number,
+        }
+    }
+
+    /// No attributes.
+    pub fn empty() -> Self {
+        Self::new(&[], 1)
+    }
+}
+
+impl<'a> Iterator for Attributes<'a> {
+    type Item = (&'a [u8], Value<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.fields.next()? {
+                Ok((number, Wire::Bytes(body))) if number == self.number => {
+                    if let Some(pair) = key_value(body) {
+                        return Some(pair);
+                    }
+                }
+                Ok(_) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
+fn key_value(body: &[u8]) -> Option<(&[u8], Value<'_>)> {
+    let (mut key, mut value): (&[u8], _) = (&[], Value::Empty);
+    for field in Fields::new(body) {
+        match field.ok()? {
+            (1, Wire::Bytes(b)) => key = b,
+            (2, Wire::Bytes(b)) => value = Value::parse(b)?,
+            (1 | 2, _) => return None,
+            _ => {}
+        }
+    }
+    (!key.is_empty()).then_some((key, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+    use prost::Message;
+
+    #[test]
+    fn text_is_clean_for_both_stores() {
+        assert!(matches!(text(b"plain"), Cow::Borrowed("plain")));
+        assert_eq!(text(b"a\0b\xff"), "a\u{FFFD}b\u{FFFD}");
+    }
+
+    #[test]
+    fn values_read_as_prost_wrote_them() {
+        let value = AnyValue {
+            value: Some(any_value::Value::KvlistValue(
+                opentelemetry_proto::tonic::common::v1::KeyValueList {
+                    values: vec![KeyValue {
+                        key: "k".into(),
+                        value: Some(AnyValue {
+                            value: Some(any_value::Value::IntValue(-5)),
+                        }),
+                        ..Default::default()
+                    }],
+                },
+            )),
+        };
+        let bytes = value.encode_to_vec();
+        assert_eq!(
+            Value::parse(&bytes).unwrap().to_json(),
+            serde_json::json!({"k": -5})
+        );
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let mut value = AnyValue {
+            value: Some(any_value::Value::IntValue(1)),
+        };
+        for _ in 0..2000 {
+            value = AnyValue {
+                value: Some(any_value::Value::ArrayValue(
+                    opentelemetry_proto::tonic::common::v1::ArrayValue {
+                        values: vec![value],
+                    },
+                )),
+            };
+        }
+        let bytes = value.encode_to_vec();
+        let json = Value::parse(&bytes).unwrap().to_json().to_string();
+        assert!(json.len() < 200, "{json}");
+        std::mem::forget(value); // its own recursive drop is not what is tested
+    }
+}

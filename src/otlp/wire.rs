@@ -1,0 +1,154 @@
+//! Protobuf's wire format: tags, varints, bounded skipping.
+//! Source: protobuf.dev/programming-guides/encoding.
+
+use super::Malformed;
+
+/// Groups inside groups beyond this are refused (prost's recursion limit is 100, too).
+const MAX_GROUP_DEPTH: u32 = 100;
+
+/// One field's raw value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Wire<'a> {
+    /// Wire type 0.
+    Varint(u64),
+    /// Wire type 1.
+    Fixed64(u64),
+    /// Wire type 2.
+    Bytes(&'a [u8]),
+    /// Wire type 5.
+    Fixed32(u32),
+}
+
+impl<'a> Wire<'a> {
+    /// The bytes of a length-delimited field.
+    pub fn bytes(self) -> Option<&'a [u8]> {
+        match self {
+            Wire::Bytes(b) => Some(b),
+            _ => None,
+        }
+    }
+}
+
+/// The fields of one message, in order. Ends after the first error.
+#[derive(Debug, Clone)]
+pub struct Fields<'a> {
+    buf: &'a [u8],
+    pos: usize,
+    failed: bool,
+}
+
+impl<'a> Fields<'a> {
+    /// Reads `buf` as a message.
+    pub fn new(buf: &'a [u8]) -> Self {
+        Self {
+            buf,
+            pos: 0,
+            failed: false,
+        }
+    }
+
+    fn fail(&mut self, what: &'static str) -> Malformed {
+        self.failed = true;
+        Malformed { what, at: self.pos }
+    }
+
+    fn varint(&mut self) -> Result<u64, Malformed> {
+        let mut value = 0u64;
+        for shift in 0..10u32 {
+            let Some(&byte) = self.buf.get(self.pos) else {
+                return Err(self.fail("a varint is cut off"));
+            };
+            self.pos += 1;
+            if shift == 9 && byte > 1 {
+                return Err(self.fail("a varint is longer than 64 bits"));
+            }
+            value |= u64::from(byte & 0x7f) << (7 * shift);
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(self.fail("a varint is longer than ten bytes"))
+    }
+
+    fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
+        let end = self.pos.checked_add(len);
+        match end.and_then(|end| self.buf.get(self.pos..end)) {
+            Some(bytes) => {
+                self.pos += len;
+                Ok(bytes)
+            }
+            None => Err(self.fail("a field is longer than its message")),
+        }
+    }
+
+    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let bytes = self.take(N)?;
+        bytes
+            .try_into()
+            .map_err(|_| self.fail("a fixed field is cut off"))
+    }
+
+    fn tag(&mut self) -> Result<(u32, u32), Malformed> {
+        let tag = self.varint()?;
+        let Ok(tag) = u32::try_from(tag) else {
+            return Err(self.fail("a field number is too large"));
+        };
+        if tag >> 3 == 0 {
+            return Err(self.fail("a field number is zero"));
+        }
+        Ok((tag >> 3, tag & 7))
+    }
+
+    /// Skips a (long deprecated) group without recursion.
+    fn skip_group(&mut self, number: u32) -> Result<(), Malformed> {
+        let mut open = vec![number];
+        while let Some(&innermost) = open.last() {
+            match self.tag()? {
+                (_, 0) => drop(self.varint()?),
+                (_, 1) => drop(self.take(8)?),
+                (_, 2) => {
+                    let len = self.varint()?;
+                    self.take(usize::try_from(len).unwrap_or(usize::MAX))?;
+                }
+                (n, 3) if open.len() < MAX_GROUP_DEPTH as usize => open.push(n),
+                (n, 4) if n == innermost => drop(open.pop()),
+                (_, 5) => drop(self.take(4)?),
+                _ => return Err(self.fail("a group does not end where it should")),
+            }
+        }
+        Ok(())
+    }
+
+    fn field(&mut self) -> Result<Option<(u32, Wire<'a>)>, Malformed> {
+        while self.pos < self.buf.len() {
+            let (number, kind) = self.tag()?;
+            let value = match kind {
+                0 => Wire::Varint(self.varint()?),
+                1 => Wire::Fixed64(u64::from_le_bytes(self.fixed()?)),
+                2 => {
+                    let len = self.varint()?;
+                    Wire::Bytes(self.take(usize::try_from(len).unwrap_or(usize::MAX))?)
+                }
+                3 => {
+                    self.skip_group(number)?;
+                    continue;
+                }
+                5 => Wire::Fixed32(u32::from_le_bytes(self.fixed()?)),
+                _ => return Err(self.fail("an unknown wire type")),
+            };
+            return Ok(Some((number, value)));
+        }
+        Ok(None)
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Result<(u32, Wire<'a>), Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        self.field().transpose()
+    }
+}

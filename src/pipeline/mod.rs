@@ -1,0 +1,1 @@
+//! Spool to sinks, running.

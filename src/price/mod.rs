@@ -1,0 +1,1 @@
+//! STATION 4: usage to money.

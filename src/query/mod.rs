@@ -1,0 +1,1 @@
+//! STATION 8: rows, read.

@@ -1,0 +1,1 @@
+//! STATION 1: bytes in, durable answer out.

@@ -1,0 +1,18 @@
+//! A look into a response or embedding cache.
+
+use super::{Context, Header};
+
+/// A row of `cache_lookups`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CacheLookup {
+    /// Ids, times, service.
+    pub header: Header,
+    /// Which cache: embedding, prompt, ….
+    pub cache: String,
+    /// Hash of the key, never the key.
+    pub key_hash: Option<String>,
+    /// Whether it was there.
+    pub hit: bool,
+    /// Who and where.
+    pub context: Context,
+}

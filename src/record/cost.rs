@@ -1,0 +1,34 @@
+//! What a record cost, and why.
+
+/// A cost in USD and the rule that gave it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cost {
+    /// USD; finite and ≥ 0.
+    pub usd: f64,
+    /// The rule's name in the price table, `provider/model` and its tier or start date if any.
+    pub rule: String,
+    /// The version of the table.
+    pub version: String,
+}
+
+/// Why a record has no cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unpriced {
+    /// The table has no rule for the model.
+    UnknownModel,
+    /// The span names no model.
+    NoModel,
+    /// There is a rule, but the usage it charges was not exported.
+    NoUsage,
+}
+
+impl Unpriced {
+    /// Label value of `genai_unpriced_calls_total`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Unpriced::UnknownModel => "unknown_model",
+            Unpriced::NoModel => "no_model",
+            Unpriced::NoUsage => "no_usage",
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Trace and span ids: bytes inside, lower-case hex outside.
+
+use std::fmt;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $len:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+        pub struct $name(pub [u8; $len]);
+
+        impl $name {
+            /// From the wire: exactly the right length and not all zero, else `None`
+            /// (W3C Trace Context: an all-zero id is invalid).
+            pub fn from_wire(bytes: &[u8]) -> Option<Self> {
+                let id: [u8; $len] = bytes.try_into().ok()?;
+                (id != [0; $len]).then_some(Self(id))
+            }
+
+            /// From hex text of either case; `None` if it is not exactly one valid id.
+            pub fn from_hex(text: &str) -> Option<Self> {
+                if text.len() != $len * 2 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+                    return None;
+                }
+                let mut id = [0u8; $len];
+                for (slot, i) in id.iter_mut().zip((0..text.len()).step_by(2)) {
+                    *slot = u8::from_str_radix(text.get(i..i + 2)?, 16).ok()?;
+                }
+                Self::from_wire(&id)
+            }
+
+            /// Lower-case hex as ASCII bytes, without an allocation.
+            pub fn hex(&self) -> [u8; $len * 2] {
+                const DIGITS: &[u8; 16] = b"0123456789abcdef";
+                let mut out = [0u8; $len * 2];
+                for (pair, byte) in out.chunks_exact_mut(2).zip(self.0) {
+                    pair[0] = DIGITS[usize::from(byte >> 4)];
+                    pair[1] = DIGITS[usize::from(byte & 15)];
+                }
+                out
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                for byte in self.0 {
+                    write!(f, "{byte:02x}")?;
+                }
+                Ok(())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    };
+}
+
+id!(
+    /// A trace id of 16 bytes.
+    TraceId,
+    16
+);
+id!(
+    /// A span id of 8 bytes.
+    SpanId,
+    8
+);
+
+/// The identity of a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct SpanKey {
+    /// The trace.
+    pub trace_id: TraceId,
+    /// The span.
+    pub span_id: SpanId,
+}
+
+impl fmt::Display for SpanKey {
+    /// `trace_id-span_id`: the `id` column.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.trace_id, self.span_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_goes_both_ways_and_invalid_ids_do_not() {
+        let id = SpanId::from_hex("00F067aa0BA902b7").unwrap();
+        assert_eq!(id.to_string(), "00f067aa0ba902b7");
+        assert_eq!(&id.hex(), b"00f067aa0ba902b7");
+        for bad in [
+            "",
+            "0000000000000000",
+            "00f067aa0ba902b",
+            "+0f067aa0ba902b7",
+            "00f067aa0ba902b7ff",
+        ] {
+            assert_eq!(SpanId::from_hex(bad), None, "{bad}");
+        }
+    }
+}

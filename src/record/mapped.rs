@@ -1,0 +1,57 @@
+//! What one span is after mapping, before counting.
+
+use super::{Context, Record, SpanId, SpanKey, Usage};
+
+/// What part a span plays in its trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Role {
+    /// An agent, chain, workflow or SDK wrapper: its usage, if any, sums what is below it.
+    Rollup,
+    /// One model call.
+    Call,
+    /// One try inside a call.
+    Attempt,
+    /// A tool call: model calls below it are calls of their own.
+    Tool,
+    /// A vector search.
+    Retrieval,
+    /// A rerank.
+    Rerank,
+    /// An embedding call.
+    Embedding,
+    /// Speech to text.
+    Speech,
+    /// A parse of a model's answer.
+    Parse,
+    /// A look into a cache.
+    Cache,
+    /// None of ours.
+    #[default]
+    None,
+}
+
+/// One span after mapping. Every valid span of a payload gives one, so that counting sees the
+/// whole tree; most carry nothing but their place in it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MappedSpan {
+    /// Which span.
+    pub key: SpanKey,
+    /// `None` for a root.
+    pub parent_span_id: Option<SpanId>,
+    /// Unix ns, made sane.
+    pub started_at: i64,
+    /// Unix ns.
+    pub completed_at: Option<i64>,
+    /// Its part.
+    pub role: Role,
+    /// True if something on it is GenAI's, whatever its role: then it is worth a link row.
+    pub is_genai: bool,
+    /// Usage on a rollup that has no record.
+    pub usage: Usage,
+    /// Context that stands on it; `None` if none does.
+    pub context: Option<Box<Context>>,
+    /// Its records: none for most, several for a span with several speech events. A root span
+    /// that is no stage itself brings a `PipelineRequest`; counting drops it again if nothing of
+    /// ours lies below it and nothing on it is GenAI's.
+    pub records: Vec<Record>,
+}

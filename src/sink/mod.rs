@@ -1,0 +1,1 @@
+//! STATION 7: where mapped batches go.

@@ -1,0 +1,1 @@
+//! STATION 2: the durable log.

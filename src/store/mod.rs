@@ -1,0 +1,1 @@
+//! STATION 6: rows, written.

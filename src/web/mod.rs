@@ -1,0 +1,1 @@
+//! STATION 11: pages.
