@@ -1,0 +1,256 @@
+use super::{Config, Counted, Counter};
+use crate::record::{
+    Change, Context, Counted as Verdict, Header, LlmCall, MappedSpan, NotCounted, PipelineRequest,
+    Record, Role, SpanId, SpanKey, TraceId, Usage,
+};
+
+const TRACE: TraceId = TraceId([7; 16]);
+
+fn id(n: u8) -> SpanId {
+    SpanId([n; 8])
+}
+
+fn span(n: u8, parent: u8, role: Role) -> MappedSpan {
+    MappedSpan {
+        key: SpanKey {
+            trace_id: TRACE,
+            span_id: id(n),
+        },
+        parent_span_id: (parent != 0).then(|| id(parent)),
+        started_at: i64::from(n),
+        completed_at: Some(i64::from(n) + 1_000_000),
+        role,
+        is_genai: role != Role::None,
+        ..MappedSpan::default()
+    }
+}
+
+fn call(n: u8, parent: u8, role: Role, tokens: Option<(i64, i64)>, text: &str) -> MappedSpan {
+    let mut span = span(n, parent, role);
+    let call = LlmCall {
+        header: Header {
+            trace_id: TRACE,
+            span_id: id(n),
+            parent_span_id: span.parent_span_id,
+            started_at: span.started_at,
+            ..Header::default()
+        },
+        model: Some("m".into()),
+        usage: Usage {
+            prompt: tokens.map(|t| t.0),
+            completion: tokens.map(|t| t.1),
+            ..Usage::default()
+        },
+        response: (!text.is_empty()).then(|| text.to_owned()),
+        ..LlmCall::default()
+    };
+    span.records.push(Record::LlmCall(Box::new(call)));
+    span
+}
+
+fn root(n: u8, user: &str) -> MappedSpan {
+    let mut span = span(n, 0, Role::None);
+    span.context = Some(Box::new(Context {
+        user_id: Some(user.into()),
+        ..Context::default()
+    }));
+    span.records.push(Record::PipelineRequest(Box::default()));
+    span
+}
+
+/// The final verdicts and users after amendments, whatever the order and the batches.
+fn ledger(batches: Vec<Vec<MappedSpan>>) -> Vec<(SpanId, Verdict, Option<String>)> {
+    let mut counter = Counter::new(&Config::default());
+    let mut rows: Vec<(SpanId, Verdict, Option<String>)> = Vec::new();
+    for batch in batches {
+        let counted = counter.count(batch);
+        for record in counted.records {
+            if let Record::LlmCall(call) = record {
+                rows.push((call.header.span_id, call.counted, call.context.user_id));
+            }
+        }
+        for amendment in counted.amendments {
+            let row = rows.iter_mut().find(|row| row.0 == amendment.key.span_id);
+            match (row, amendment.change) {
+                (Some(row), Change::Counted(verdict)) => row.1 = verdict,
+                (Some(row), Change::Context(context)) => {
+                    row.2 = row.2.take().or(context.user_id);
+                }
+                _ => {}
+            }
+        }
+    }
+    rows.sort();
+    rows
+}
+
+impl PartialOrd for Verdict {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Verdict {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.why().cmp(&other.why())
+    }
+}
+
+fn in_every_order(spans: &[MappedSpan]) -> Vec<(SpanId, Verdict, Option<String>)> {
+    let whole = ledger(vec![spans.to_vec()]);
+    let single = |spans: Vec<MappedSpan>| ledger(spans.into_iter().map(|s| vec![s]).collect());
+    for turn in 0..spans.len() {
+        let mut turned = spans.to_vec();
+        turned.rotate_left(turn);
+        assert_eq!(single(turned.clone()), whole, "turned by {turn}");
+        turned.reverse();
+        assert_eq!(single(turned.clone()), whole, "reversed, turned by {turn}");
+        turned.extend(spans.to_vec());
+        assert_eq!(single(turned), whole, "sent twice, turned by {turn}");
+    }
+    whole
+}
+
+fn verdicts(spans: &[MappedSpan]) -> Vec<Verdict> {
+    in_every_order(spans).into_iter().map(|row| row.1).collect()
+}
+
+const WRAPPER: Verdict = Verdict::No(NotCounted::Wrapper);
+const DUPLICATE: Verdict = Verdict::No(NotCounted::Duplicate);
+
+#[test]
+fn an_agent_over_calls_is_a_wrapper_also_through_tools_and_agents() {
+    let spans = [
+        call(1, 0, Role::Rollup, Some((30, 3)), "sum"),
+        call(2, 1, Role::Call, Some((10, 1)), "a"),
+        span(3, 1, Role::Tool),
+        call(4, 3, Role::Rollup, Some((20, 2)), "sub"),
+        call(5, 4, Role::Call, Some((20, 2)), "b"),
+    ];
+    assert_eq!(
+        verdicts(&spans),
+        [WRAPPER, Verdict::Yes, WRAPPER, Verdict::Yes]
+    );
+}
+
+#[test]
+fn a_rollup_without_calls_counts_only_if_it_has_usage() {
+    let hosted = call(1, 0, Role::Rollup, Some((5, 5)), "x");
+    assert_eq!(verdicts(&[hosted]), [Verdict::Yes]);
+    let created = call(1, 0, Role::Rollup, None, "x");
+    assert_eq!(verdicts(&[created]), [WRAPPER]);
+}
+
+#[test]
+fn of_two_spans_for_one_call_the_one_that_says_more_counts() {
+    let richer_outer = [
+        call(1, 0, Role::Call, Some((9, 1)), "text"),
+        call(2, 1, Role::Call, Some((9, 1)), ""),
+    ];
+    assert_eq!(verdicts(&richer_outer), [Verdict::Yes, DUPLICATE]);
+    let equal = [
+        call(1, 0, Role::Call, Some((4, 1)), "text"),
+        call(2, 1, Role::Call, Some((9, 1)), "text"),
+    ];
+    assert_eq!(verdicts(&equal), [WRAPPER, Verdict::Yes]);
+    let chain = [
+        call(1, 0, Role::Call, Some((9, 1)), "text"),
+        call(2, 1, Role::Call, Some((9, 1)), ""),
+        call(3, 2, Role::Call, None, ""),
+    ];
+    assert_eq!(verdicts(&chain), [Verdict::Yes, DUPLICATE, DUPLICATE]);
+}
+
+#[test]
+fn a_synthesis_over_its_sub_queries_is_a_call_of_its_own() {
+    let own = [
+        call(1, 0, Role::Call, Some((50, 9)), "s"),
+        call(2, 1, Role::Call, Some((10, 1)), "a"),
+        call(3, 1, Role::Call, Some((20, 2)), "b"),
+    ];
+    assert_eq!(verdicts(&own), [Verdict::Yes, Verdict::Yes, Verdict::Yes]);
+    let sum = [
+        call(1, 0, Role::Call, Some((30, 3)), "s"),
+        call(2, 1, Role::Call, Some((10, 1)), "a"),
+        call(3, 1, Role::Call, Some((20, 2)), "b"),
+    ];
+    assert_eq!(verdicts(&sum), [WRAPPER, Verdict::Yes, Verdict::Yes]);
+}
+
+#[test]
+fn a_call_made_by_a_tool_of_a_call_counts_too() {
+    let spans = [
+        call(1, 0, Role::Call, Some((9, 1)), "t"),
+        span(2, 1, Role::Tool),
+        call(3, 2, Role::Call, Some((9, 1)), "t"),
+    ];
+    assert_eq!(verdicts(&spans), [Verdict::Yes, Verdict::Yes]);
+}
+
+#[test]
+fn context_of_an_ancestor_holds_below_it_whenever_it_arrives() {
+    let spans = [
+        root(1, "ann"),
+        span(2, 1, Role::None),
+        call(3, 2, Role::Call, Some((1, 1)), "t"),
+    ];
+    let rows = in_every_order(&spans);
+    assert_eq!(rows[0].2.as_deref(), Some("ann"));
+}
+
+#[test]
+fn a_request_sums_what_counts_below_it_and_needs_something_of_ours() {
+    let mut counter = Counter::new(&Config::default());
+    let counted = counter.count(vec![root(1, "ann"), span(2, 1, Role::None)]);
+    assert!(
+        counted.records.is_empty(),
+        "nothing of ours in the trace yet"
+    );
+    let counted = counter.count(vec![call(3, 2, Role::Call, Some((5, 2)), "t")]);
+    let request = request_of(&counted).expect("the request's row leaves now");
+    assert_eq!(
+        (request.tokens, request.stages.llm_ms),
+        (Some(7), Some(1.0))
+    );
+    let counted = counter.count(vec![call(4, 2, Role::Call, Some((1, 1)), "t")]);
+    assert!(counted.amendments.iter().any(|a| matches!(
+        a.change,
+        Change::Request {
+            tokens: Some(9),
+            ..
+        }
+    )));
+}
+
+fn request_of(counted: &Counted) -> Option<&PipelineRequest> {
+    counted.records.iter().find_map(|record| match record {
+        Record::PipelineRequest(request) => Some(request.as_ref()),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_warmed_counter_judges_like_one_that_saw_everything() {
+    let mut counter = Counter::new(&Config::default());
+    counter.warm(vec![call(2, 1, Role::Call, Some((9, 1)), "t")]);
+    let counted = counter.count(vec![
+        call(1, 0, Role::Rollup, Some((9, 1)), "t"),
+        call(2, 1, Role::Call, Some((9, 1)), "t"),
+    ]);
+    assert_eq!(counted.duplicates, 1);
+    assert!(matches!(&counted.records[..], [Record::LlmCall(c)] if c.counted == WRAPPER));
+}
+
+#[test]
+fn memory_is_bounded_and_cycles_end() {
+    let mut counter = Counter::new(&Config { max_spans: 100 });
+    for n in 0..10_000u32 {
+        let mut one = call(1, 2, Role::Call, Some((1, 1)), "t");
+        let mut two = span(2, 1, Role::Call);
+        for span in [&mut one, &mut two] {
+            span.key.trace_id.0[..4].copy_from_slice(&n.to_be_bytes());
+        }
+        counter.count(vec![one, two]);
+    }
+    assert!(counter.remembered() <= 100);
+}
