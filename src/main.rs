@@ -1,1 +1,8 @@
-fn main() {}
+//! Parse, run, print one clear line on failure, exit.
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    spanledger::cli::main()
+}

@@ -1,1 +1,191 @@
-//! The running service.
+//! The running service: puts the stations together.
+//!
+//! `build` binds everything, so a taken port or a second process on the folder fails before work
+//! begins; `run` starts. A task that ends unasked is fatal and visible: readiness goes red and the
+//! stop begins. A stop follows the data: receivers answer what they have, lanes run to the spool's
+//! tail or to the deadline, then the spool is closed. What is left in it is replayed at the next
+//! start.
+
+mod listening;
+mod shutdown;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+pub use listening::Listening;
+pub use shutdown::{Stop, stop_on_signals};
+
+use crate::{
+    api,
+    config::Config,
+    maintain,
+    pipeline::{self, Lane, Refiner, Rows},
+    receive::{self, Receivers},
+    sink::prometheus::{Prometheus, Sink},
+    spool::Spool,
+    store::{self, Store},
+    web,
+};
+
+/// The service, bound but not running.
+pub struct App {
+    config: Config,
+    spool: Arc<Spool>,
+    store: Arc<Store>,
+    receivers: Receivers,
+    pages: TcpListener,
+    router: axum::Router,
+    ready: api::Ready,
+    rows: Lane<Rows>,
+    metrics: Lane<Sink>,
+    listening: Listening,
+}
+
+impl App {
+    /// Opens the spool, binds the listeners, prepares the lanes. A store that can't be reached is
+    /// no error: the spool bridges it.
+    pub async fn build(config: Config) -> anyhow::Result<Self> {
+        let prices = Arc::new(config.price_table()?);
+        let url = config.store_url()?;
+        let registry = prometheus::Registry::new();
+        registry.register(Box::new(
+            prometheus::process_collector::ProcessCollector::for_self(),
+        ))?;
+        std::fs::create_dir_all(&config.data_dir)
+            .with_context(|| format!("could not create {}", config.data_dir.display()))?;
+        let spool = Spool::open(&config.data_dir.join("spool"), &config.spool, &registry)
+            .context("could not open the spool")?;
+        let store_config = store::Config { url, ..store::Config::default() };
+        let store = Arc::new(Store::new(store_config, &registry).context("store")?);
+        let receivers = receive::bind(&config.receive, spool.appender(), &registry)
+            .await
+            .context("could not listen for OTLP")?;
+        let pages = TcpListener::bind(config.http_addr).await.with_context(|| {
+            format!(
+                "could not listen on {} for pages and metrics (http_addr, SPANLEDGER_HTTP_ADDR)",
+                config.http_addr
+            )
+        })?;
+        let listening = Listening {
+            grpc: receivers.grpc_addr(),
+            otlp_http: receivers.http_addr(),
+            http: pages.local_addr()?,
+        };
+        let spool = Arc::new(spool);
+        let lane_metrics = pipeline::Metrics::new(&registry)?;
+        let refiner = || Refiner::new(&config.map, &config.count, Arc::clone(&prices));
+        let rows = Lane::new(
+            Arc::clone(&spool),
+            Rows::new(Arc::clone(&store), spool.id()),
+            refiner(),
+            config.pipeline.clone(),
+            lane_metrics.clone(),
+        );
+        let sink = Sink::new(Prometheus::new(&config.prometheus, &registry)?, spool.end());
+        let metrics = Lane::new(
+            Arc::clone(&spool),
+            sink,
+            refiner(),
+            config.pipeline.clone(),
+            lane_metrics,
+        );
+        let ready = api::Ready::default();
+        let state = api::State::new(registry, ready.clone(), Arc::clone(&spool), Arc::clone(&store));
+        let router = api::router(state.clone()).merge(web::router(state, listening.endpoints()));
+        Ok(Self { config, spool, store, receivers, pages, router, ready, rows, metrics, listening })
+    }
+
+    /// Where the service listens.
+    pub fn listening(&self) -> Listening {
+        self.listening
+    }
+
+    /// The store, to ask questions.
+    pub fn store(&self) -> Arc<Store> {
+        Arc::clone(&self.store)
+    }
+
+    /// Told when rows of everything up to a spool position are stored.
+    pub fn stored(&self) -> tokio::sync::watch::Receiver<Option<crate::spool::Position>> {
+        self.rows.passed()
+    }
+
+    /// The spool's end, now.
+    pub fn spool(&self) -> Arc<Spool> {
+        Arc::clone(&self.spool)
+    }
+
+    /// Runs until told to stop, or until a part fails.
+    pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
+        let Self { config, spool, store, receivers, pages, router, ready, rows, metrics, listening } =
+            self;
+        listening.write(&config.data_dir).context("could not write listening.json")?;
+        let grace = Duration::from_secs(config.shutdown_seconds);
+        let drain = CancellationToken::new();
+        let ended = CancellationToken::new();
+        let passed = [rows.passed(), metrics.passed()];
+
+        let mut receiving = JoinSet::new();
+        receiving.spawn(receivers.run(stop.soon.clone()));
+        let mut lanes = JoinSet::new();
+        lanes.spawn(rows.run(drain.clone(), stop.now.clone()));
+        lanes.spawn(metrics.run(drain.clone(), stop.now.clone()));
+        let mut house = JoinSet::new();
+        house.spawn(maintain::run(Arc::clone(&store), Arc::clone(&spool), passed, ended.clone()));
+        let served = axum::serve(pages, router)
+            .with_graceful_shutdown(ended.clone().cancelled_owned())
+            .into_future();
+        house.spawn(async move { served.await.map_err(anyhow::Error::from) });
+        ready.set(true);
+        tracing::info!(
+            grpc = %listening.grpc, otlp_http = %listening.otlp_http, http = %listening.http,
+            store = store.describe(), "ready"
+        );
+
+        // Nothing ends by itself: what does is fatal.
+        let fault = tokio::select! {
+            () = stop.soon.cancelled() => None,
+            Some(end) = receiving.join_next() => Some(fault("receiver", flat(end))),
+            Some(end) = lanes.join_next() => Some(fault("lane", flat(end))),
+            Some(end) = house.join_next() => Some(fault("page server or maintenance", flat(end))),
+        };
+        ready.set(false);
+        stop.soon.cancel();
+        let draining = async {
+            while receiving.join_next().await.is_some() {}
+            drain.cancel();
+            while lanes.join_next().await.is_some() {}
+        };
+        let graceful = tokio::select! {
+            done = tokio::time::timeout(grace, draining) => done.is_ok(),
+            () = stop.now.cancelled() => false,
+        };
+        stop.now.cancel();
+        lanes.shutdown().await;
+        ended.cancel();
+        house.shutdown().await;
+        spool.close().await;
+        store.close().await;
+        Listening::remove(&config.data_dir);
+        tracing::info!(graceful, left_in_spool_bytes = spool.bytes(), "stopped");
+        fault.map_or(Ok(()), Err)
+    }
+}
+
+fn flat<E: Into<anyhow::Error>>(
+    end: Result<Result<(), E>, tokio::task::JoinError>,
+) -> anyhow::Result<()> {
+    end.map_err(anyhow::Error::from)?.map_err(Into::into)
+}
+
+fn fault(part: &str, end: anyhow::Result<()>) -> anyhow::Error {
+    let error = match end {
+        Ok(()) => anyhow::anyhow!("the {part} ended unasked"),
+        Err(error) => error.context(format!("the {part} failed")),
+    };
+    tracing::error!(error = format!("{error:#}"), "stopping");
+    error
+}

@@ -1,1 +1,82 @@
-//! The command line.
+//! The command line. Exit codes: 0 ok, 1 failed, 2 wrong usage or settings, 3 found differences.
+
+mod config;
+mod demo;
+mod serve;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+
+/// A command ran and found a difference between what should be and what is.
+const FOUND_DIFFERENCES: u8 = 3;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "spanledger",
+    version,
+    about = "OpenTelemetry spans of GenAI apps in; a ledger of calls, tokens and cost, and metrics out.",
+    after_help = "Settings: --config FILE (TOML), or the environment: SPANLEDGER_STORE_URL, \
+                  SPANLEDGER_DATA_DIR, … See config/spanledger.toml."
+)]
+struct Cli {
+    /// Settings file (TOML).
+    #[arg(long, short, global = true, value_name = "FILE", env = "SPANLEDGER_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Receive spans, keep the ledger, show metrics and pages.
+    Serve,
+    /// Start the service, let synthetic apps send to it, and show what landed.
+    Demo(demo::Args),
+    /// Look at the settings.
+    Config {
+        #[command(subcommand)]
+        command: config::Command,
+    },
+}
+
+/// Parses the command line and runs the command.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let settings = match crate::config::load(cli.config.as_deref(), std::env::vars()) {
+        Ok(settings) => settings,
+        Err(error) => return fail(2, &format!("settings: {error}")),
+    };
+    let ended = match cli.command {
+        Command::Serve => block_on(serve::run(settings)),
+        Command::Demo(args) => block_on(demo::run(settings, args)),
+        Command::Config { command } => config::run(&settings, &command),
+    };
+    match ended {
+        Ok(code) => code,
+        Err(error) => fail(1, &format!("{error:#}")),
+    }
+}
+
+fn block_on(
+    command: impl Future<Output = anyhow::Result<ExitCode>>,
+) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+}
+
+fn fail(code: u8, message: &str) -> ExitCode {
+    eprintln!("spanledger: {message}");
+    ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

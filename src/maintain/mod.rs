@@ -1,1 +1,41 @@
-//! STATION 9: what a ledger needs over time.
+//! STATION 9: what a ledger needs over time: partitions made ahead, spool segments let go.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    spool::{Position, Spool},
+    store::Store,
+};
+
+const TRIM_EVERY: Duration = Duration::from_secs(1);
+const PARTITIONS_EVERY: Duration = Duration::from_secs(3600);
+
+/// Runs until `ended`. `passed` are the lanes: a segment goes once all of them are past it.
+pub async fn run(
+    store: Arc<Store>,
+    spool: Arc<Spool>,
+    passed: [watch::Receiver<Option<Position>>; 2],
+    ended: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut trim = tokio::time::interval(TRIM_EVERY);
+    let mut partitions = tokio::time::interval(PARTITIONS_EVERY);
+    loop {
+        tokio::select! {
+            () = ended.cancelled() => return Ok(()),
+            _ = trim.tick() => {
+                let positions = passed.iter().map(|lane| *lane.borrow());
+                if let Some(up_to) = positions.min().flatten() {
+                    spool.trim(up_to);
+                }
+            }
+            _ = partitions.tick(), if store.is_connected() => {
+                if let Err(error) = store.ensure_partitions(chrono::Utc::now()).await {
+                    tracing::warn!(%error, "could not make partitions ahead; rows go to the default partition meanwhile");
+                }
+            }
+        }
+    }
+}

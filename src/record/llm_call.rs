@@ -179,3 +179,24 @@ impl Counted {
 }
 
 pub(crate) use words;
+
+impl LlmCall {
+    /// Takes from a log event what the span did not say.
+    pub fn take_content(&mut self, content: super::CallContent) {
+        fn take<T>(slot: &mut Option<T>, value: Option<T>) {
+            if slot.is_none() {
+                *slot = value;
+            }
+        }
+        let length = |text: &Option<String>| text.as_ref().map(|t| t.chars().count() as i64);
+        take(&mut self.prompt_length, length(&content.prompt));
+        take(&mut self.response_length, length(&content.response));
+        take(&mut self.prompt, content.prompt);
+        take(&mut self.system_prompt, content.system_prompt);
+        take(&mut self.response, content.response);
+        take(&mut self.finish_reason, content.finish_reason);
+        if !self.usage.is_known() {
+            self.usage = content.usage;
+        }
+    }
+}

@@ -1,1 +1,8 @@
-fn main() {}
+//! One binary for all integration tests; modules in path order.
+
+mod architecture;
+mod captures;
+mod crash;
+mod sdk_python;
+mod store;
+mod support;

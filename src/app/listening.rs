@@ -1,0 +1,34 @@
+//! Where the service listens, for people and for scripts.
+
+use std::{io, net::SocketAddr, path::Path};
+
+use serde::Serialize;
+
+/// The bound addresses. While the service runs they stand in `DATA_DIR/listening.json`, so that a
+/// script that asked for port 0 finds them.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Listening {
+    /// OTLP/gRPC.
+    pub grpc: SocketAddr,
+    /// OTLP/HTTP.
+    pub otlp_http: SocketAddr,
+    /// Pages, API, metrics.
+    pub http: SocketAddr,
+}
+
+const FILE: &str = "listening.json";
+
+impl Listening {
+    /// Writes the file, whole or not at all.
+    pub(super) fn write(&self, data_dir: &Path) -> io::Result<()> {
+        let half = data_dir.join("listening.json.new");
+        std::fs::write(&half, serde_json::to_vec(self)?)?;
+        std::fs::rename(half, data_dir.join(FILE))
+    }
+
+    pub(super) fn remove(data_dir: &Path) {
+        if let Err(error) = std::fs::remove_file(data_dir.join(FILE)) {
+            tracing::debug!(%error, "listening.json is not there any more");
+        }
+    }
+}

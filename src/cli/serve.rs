@@ -1,0 +1,18 @@
+//! `spanledger serve`
+
+use std::process::ExitCode;
+
+use super::Config;
+use crate::{
+    app::{App, stop_on_signals},
+    telemetry,
+};
+
+pub(super) async fn run(settings: Config) -> anyhow::Result<ExitCode> {
+    let telemetry = telemetry::init(&settings.telemetry)?;
+    let app = App::build(settings).await?;
+    app.announce();
+    let ended = app.run(stop_on_signals()).await;
+    telemetry.shutdown();
+    ended.map(|()| ExitCode::SUCCESS)
+}

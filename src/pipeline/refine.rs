@@ -1,0 +1,103 @@
+//! Entries to counted records: the pure stations in a row.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::{
+    count::{self, Counter},
+    map::{Mapped, Mapper},
+    otlp::Signal,
+    price::Table,
+    record::{Amendment, CallContent, Link, LlmCall, Record, SpanKey},
+    spool::Entry,
+};
+
+/// What a batch of entries became.
+#[derive(Debug, Default)]
+pub struct Refined {
+    /// New rows.
+    pub records: Vec<Record>,
+    /// Spans that tie rows together.
+    pub links: Vec<Link>,
+    /// Content of calls that are not in this batch.
+    pub contents: Vec<CallContent>,
+    /// Changes to rows of earlier batches.
+    pub amendments: Vec<Amendment>,
+    /// Metric payloads, as received.
+    pub metrics: Vec<bytes::Bytes>,
+    /// Spans read.
+    pub spans: u64,
+    /// Spans that could not be read; the receiver told their sender.
+    pub rejected: u64,
+    /// Spans seen before.
+    pub duplicates: u64,
+}
+
+/// The pure stations, with what they remember.
+#[derive(Debug)]
+pub struct Refiner {
+    mapper: Mapper,
+    prices: Arc<Table>,
+    counter: Counter,
+}
+
+impl Refiner {
+    /// With empty memories.
+    pub fn new(map: &crate::map::Config, count: &count::Config, prices: Arc<Table>) -> Self {
+        Self { mapper: Mapper::new(map), prices, counter: Counter::new(count) }
+    }
+
+    /// The counter, to warm it.
+    pub fn counter(&mut self) -> &mut Counter {
+        &mut self.counter
+    }
+
+    /// Maps, joins, prices and counts.
+    pub fn refine(&mut self, entries: &[Entry]) -> Refined {
+        let mut mapped = Mapped::default();
+        let mut refined = Refined::default();
+        for entry in entries {
+            match entry.signal {
+                Signal::Metrics => refined.metrics.push(entry.body.clone()),
+                signal => {
+                    self.mapper.map(signal, &entry.body, entry.received_at, &mut mapped);
+                }
+            }
+        }
+        refined.spans = mapped.spans.len() as u64;
+        refined.rejected = mapped.rejected;
+        refined.contents = join(&mut mapped);
+        for record in mapped.spans.iter_mut().flat_map(|span| &mut span.records) {
+            self.prices.price(record);
+        }
+        let counted = self.counter.count(mapped.spans);
+        refined.records = counted.records;
+        refined.links = counted.links;
+        refined.amendments = counted.amendments;
+        refined.duplicates = counted.duplicates;
+        refined
+    }
+}
+
+/// Puts content from log events into the calls of the same batch; what is left belongs to calls
+/// of other batches and is the store's to join.
+fn join(mapped: &mut Mapped) -> Vec<CallContent> {
+    if mapped.contents.is_empty() {
+        return Vec::new();
+    }
+    let mut calls: FxHashMap<SpanKey, &mut LlmCall> = FxHashMap::default();
+    for record in mapped.spans.iter_mut().flat_map(|span| &mut span.records) {
+        if let Record::LlmCall(call) = record {
+            calls.entry(call.header.key()).or_insert(call);
+        }
+    }
+    let mut left = Vec::new();
+    for content in mapped.contents.drain(..) {
+        match calls.get_mut(&content.key) {
+            Some(call) => call.take_content(content),
+            None => left.push(content),
+        }
+    }
+    left
+}

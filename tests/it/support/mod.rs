@@ -1,0 +1,6 @@
+//! Real parts for the tests.
+
+pub mod postgres;
+pub mod process;
+pub mod rows;
+pub mod spans;

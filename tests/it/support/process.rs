@@ -1,0 +1,238 @@
+//! The real binary, on ports and in a folder of its own.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// How long a start may take on a busy machine.
+const START: Duration = Duration::from_secs(60);
+
+/// A running `spanledger serve`. Killed when dropped.
+pub struct Service {
+    child: Child,
+    pub data_dir: PathBuf,
+    pub grpc: String,
+    pub otlp_http: String,
+    pub http: String,
+}
+
+/// The command with a clean environment, its data folder and free ports.
+pub fn command(data_dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_spanledger"));
+    for (name, _) in std::env::vars() {
+        if name.starts_with("SPANLEDGER_") || name.starts_with("OTEL_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .env("SPANLEDGER_DATA_DIR", data_dir)
+        .env("SPANLEDGER_OTLP_GRPC_ADDR", "127.0.0.1:0")
+        .env("SPANLEDGER_OTLP_HTTP_ADDR", "127.0.0.1:0")
+        .env("SPANLEDGER_HTTP_ADDR", "127.0.0.1:0")
+        .stdin(Stdio::null());
+    command
+}
+
+impl Service {
+    /// Starts on the default store.
+    pub fn start(data_dir: &Path) -> Self {
+        Self::start_with(data_dir, &[])
+    }
+
+    /// Starts with further environment variables and waits until it is ready.
+    pub fn start_with(data_dir: &Path, env: &[(&str, &str)]) -> Self {
+        let file = data_dir.join("listening.json");
+        if file.exists() {
+            std::fs::remove_file(&file).unwrap();
+        }
+        std::fs::create_dir_all(data_dir).unwrap();
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(data_dir.join("log"))
+            .unwrap();
+        let mut child = command(data_dir)
+            .arg("serve")
+            .envs(env.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let started = Instant::now();
+        // The file appears whole (it is renamed into place) once every listener is bound.
+        let text = loop {
+            if let Ok(text) = std::fs::read_to_string(&file) {
+                break text;
+            }
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("the service ended: {status}\n{}", log_of(data_dir));
+            }
+            assert!(started.elapsed() < START, "not listening\n{}", log_of(data_dir));
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let addresses: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let address = |name: &str| addresses[name].as_str().unwrap().to_owned();
+        Self {
+            child,
+            data_dir: data_dir.to_owned(),
+            grpc: address("grpc"),
+            otlp_http: address("otlp_http"),
+            http: address("http"),
+        }
+    }
+
+    /// SIGKILL, and the end of the process.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM; waits for the end and says how it ended.
+    pub fn stop(mut self) -> std::process::ExitStatus {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.child.wait().unwrap()
+    }
+
+    /// Process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// GET on the page listener: (status, body).
+    pub fn get(&self, path: &str) -> (u16, String) {
+        get(&self.http, path)
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        log_of(&self.data_dir)
+    }
+
+    /// Value of a metric: the sum over its series whose line contains all of `labels`.
+    pub fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        let (_, text) = self.get("/metrics");
+        text.lines()
+            .filter(|line| {
+                line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+                    && labels.iter().all(|label| line.contains(label))
+            })
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// Waits until both lanes have delivered this many spans.
+    pub fn wait_until_stored(&self, spans: u64) {
+        let started = Instant::now();
+        loop {
+            let done = ["rows", "prometheus"].map(|lane| {
+                self.metric("spanledger_lane_spans_total", &[&format!("lane=\"{lane}\"")])
+            });
+            if done.iter().all(|n| *n >= spans as f64) {
+                return;
+            }
+            assert!(
+                started.elapsed() < START,
+                "{done:?} of {spans} spans delivered (rows, metrics)\n{}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // Already gone after `kill` and `stop`: then both calls fail, and that is fine.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn log_of(data_dir: &Path) -> String {
+    std::fs::read_to_string(data_dir.join("log")).unwrap_or_default()
+}
+
+/// One HTTP/1.1 GET: (status, body).
+pub fn get(address: &str, path: &str) -> (u16, String) {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let answer = exchange(address, request.as_bytes());
+    let text = String::from_utf8_lossy(&answer);
+    let (head, body) = text.split_once("\r\n\r\n").expect("an HTTP answer");
+    let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status");
+    let body = if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+        dechunk(body)
+    } else {
+        body.to_owned()
+    };
+    (status, body)
+}
+
+/// One HTTP/1.1 POST: (status, head, body bytes).
+pub fn post(address: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, String, Vec<u8>) {
+    let mut request = format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str("\r\n");
+    let answer = exchange(address, &[request.as_bytes(), body].concat());
+    let end = answer.windows(4).position(|w| w == b"\r\n\r\n").expect("an HTTP answer");
+    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+    let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status");
+    (status, head, answer[end + 4..].to_vec())
+}
+
+fn exchange(address: &str, request: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    // A refusal may come before the whole body is read; then the write fails and the answer counts.
+    let _ = stream.write_all(request);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    answer
+}
+
+fn dechunk(mut body: &str) -> String {
+    let mut text = String::new();
+    while let Some((size, rest)) = body.split_once("\r\n") {
+        let size = usize::from_str_radix(size.trim(), 16).unwrap_or(0);
+        if size == 0 || rest.len() < size {
+            break;
+        }
+        text.push_str(&rest[..size]);
+        body = rest[size..].trim_start_matches("\r\n");
+    }
+    text
+}
+
+/// A folder of the test's own, removed at the end.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new(name: &str) -> Self {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder =
+            std::env::temp_dir().join(format!("spanledger-{name}-{}-{n}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
