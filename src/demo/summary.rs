@@ -1,0 +1,321 @@
+//! Sent against landed: the demo's last word, for people and as JSON.
+
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+use super::Ledger;
+
+/// What the ledger's tables hold of a run; the caller fills it from queries over the run's
+/// traces or services.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Landed {
+    /// Spans that were received and stored in any form, rows and links.
+    pub spans: u64,
+    /// Rows of `pipeline_requests`.
+    pub requests: u64,
+    /// Of these, the ones that ended in an error or out of time.
+    pub failed_requests: u64,
+    /// Counted calls to chat and embedding models, failed ones included.
+    pub calls: u64,
+    /// Of these, the failed.
+    pub failed_calls: u64,
+    /// Rows that don't count: wrappers and duplicates.
+    pub not_counted: u64,
+    /// Calls that have usage but no price.
+    pub unpriced_calls: u64,
+    /// Input tokens of the counted calls, cache included.
+    pub input_tokens: i64,
+    /// Output tokens of the counted calls, reasoning included.
+    pub output_tokens: i64,
+    /// USD of the counted calls and the transcriptions.
+    pub cost_usd: f64,
+    /// Counted calls by model, in the order to show them.
+    pub models: Vec<ModelLine>,
+    /// Errors by `error_type`.
+    pub errors: BTreeMap<String, u64>,
+    /// Rows of `retrievals`.
+    pub retrievals: u64,
+    /// Rows of `cache_lookups`.
+    pub cache_lookups: u64,
+    /// Rows of `json_parses`.
+    pub json_parses: u64,
+    /// Rows of `stt_logs`.
+    pub speech_events: u64,
+    /// Seconds of audio that are charged.
+    pub billed_audio_seconds: f64,
+    /// The request that took longest.
+    pub slowest: Option<SlowTrace>,
+}
+
+/// A model's counted calls.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct ModelLine {
+    /// Requested model.
+    pub model: String,
+    /// Normalised provider.
+    pub provider: Option<String>,
+    /// Calls, failed ones included.
+    pub calls: u64,
+    /// Input tokens; `None` if no call reported any.
+    pub input_tokens: Option<i64>,
+    /// Output tokens; `None` if no call reported any.
+    pub output_tokens: Option<i64>,
+    /// USD; `None` if no call has a price.
+    pub cost_usd: Option<f64>,
+}
+
+/// The slowest request.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct SlowTrace {
+    /// Its trace.
+    pub trace_id: String,
+    /// The app.
+    pub service_name: Option<String>,
+    /// The pipeline.
+    pub pipeline: Option<String>,
+    /// How long it took.
+    pub latency_ms: f64,
+}
+
+/// Sent and landed, side by side.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// True if every number that both sides know is the same.
+    pub accounted_for: bool,
+    /// What differs, a sentence each.
+    pub differences: Vec<String>,
+    /// What the apps sent.
+    pub sent: Ledger,
+    /// What the tables hold.
+    pub landed: Landed,
+}
+
+impl Summary {
+    /// Compares both sides.
+    pub fn new(sent: Ledger, landed: Landed) -> Self {
+        let differences = differences(&sent, &landed);
+        Summary {
+            accounted_for: differences.is_empty(),
+            differences,
+            sent,
+            landed,
+        }
+    }
+
+    /// Writes it as one JSON document.
+    pub fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut *out, self)?;
+        writeln!(out)
+    }
+
+    /// Writes it for people.
+    pub fn write_text(&self, out: &mut impl Write, paint: Paint) -> io::Result<()> {
+        let (sent, landed) = (&self.sent, &self.landed);
+        writeln!(out, "{}", paint.bold("Requests"))?;
+        for (service, requests) in &sent.services {
+            writeln!(out, "  {service:<24} {:>9}", grouped(*requests))?;
+        }
+        let failed = landed.failed_requests;
+        writeln!(
+            out,
+            "  {:<24} {:>9}  {}",
+            "in the ledger",
+            grouped(landed.requests),
+            paint.warn(&format!("{} failed", grouped(failed)), failed > 0),
+        )?;
+
+        writeln!(out, "\n{}", paint.bold("Model calls, each counted once"))?;
+        writeln!(
+            out,
+            "  {:<26} {:>7} {:>12} {:>12} {:>12}",
+            "model", "calls", "tokens in", "tokens out", "cost USD"
+        )?;
+        for line in &landed.models {
+            writeln!(
+                out,
+                "  {:<26} {:>7} {:>12} {:>12} {}",
+                line.model,
+                grouped(line.calls),
+                tokens(line.input_tokens),
+                tokens(line.output_tokens),
+                match line.cost_usd {
+                    Some(usd) => format!("{usd:>12.6}"),
+                    None => paint.warn("    no price", true),
+                },
+            )?;
+        }
+        writeln!(
+            out,
+            "  {:<26} {:>7} {:>12} {:>12} {}",
+            "total",
+            grouped(landed.calls + sent.reranks),
+            tokens(Some(landed.input_tokens)),
+            tokens(Some(landed.output_tokens)),
+            paint.bold(&format!("{:>12.6}", landed.cost_usd)),
+        )?;
+        if landed.billed_audio_seconds > 0.0 {
+            let minutes = landed.billed_audio_seconds / 60.0;
+            writeln!(out, "  the total includes {minutes:.1} minutes of speech")?;
+        }
+        writeln!(
+            out,
+            "  {} calls failed; {} have no price; {} wrapping spans are not counted",
+            grouped(landed.failed_calls),
+            grouped(landed.unpriced_calls),
+            grouped(landed.not_counted),
+        )?;
+
+        if !landed.errors.is_empty() {
+            writeln!(out, "\n{}", paint.bold("Errors"))?;
+            for (error_type, count) in &landed.errors {
+                writeln!(out, "  {error_type:<26} {:>7}", grouped(*count))?;
+            }
+        }
+        if let Some(slow) = &landed.slowest {
+            let app = slow.pipeline.as_ref().or(slow.service_name.as_ref());
+            writeln!(
+                out,
+                "\n{} {:.1} s, {}, trace {}",
+                paint.bold("Slowest request"),
+                slow.latency_ms / 1e3,
+                app.map_or("unknown", String::as_str),
+                slow.trace_id,
+            )?;
+        }
+        self.write_account(out, paint)
+    }
+
+    /// The line that everything is for.
+    fn write_account(&self, out: &mut impl Write, paint: Paint) -> io::Result<()> {
+        let (sent, landed) = (&self.sent, &self.landed);
+        writeln!(
+            out,
+            "\n{} spans sent, {} acknowledged, {} in the ledger: {}",
+            grouped(sent.spans),
+            grouped(sent.exported),
+            grouped(landed.spans),
+            if self.accounted_for {
+                paint.good("every span is accounted for")
+            } else {
+                paint.bad("the two sides differ")
+            },
+        )?;
+        for difference in &self.differences {
+            writeln!(out, "  {difference}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether to write colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paint {
+    /// Terminal colours.
+    Colour,
+    /// None.
+    Plain,
+}
+
+impl Paint {
+    /// Colour on a terminal, unless `NO_COLOR` says no (<https://no-color.org>).
+    pub fn for_stdout() -> Self {
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        if io::stdout().is_terminal() && !unwanted {
+            Paint::Colour
+        } else {
+            Paint::Plain
+        }
+    }
+
+    fn code(self, code: &str, text: &str) -> String {
+        match self {
+            Paint::Colour => format!("\x1b[{code}m{text}\x1b[0m"),
+            Paint::Plain => text.to_owned(),
+        }
+    }
+
+    fn bold(self, text: &str) -> String {
+        self.code("1", text)
+    }
+
+    fn good(self, text: &str) -> String {
+        self.code("1;32", text)
+    }
+
+    fn bad(self, text: &str) -> String {
+        self.code("1;31", text)
+    }
+
+    fn warn(self, text: &str, is_warning: bool) -> String {
+        if is_warning {
+            self.code("33", text)
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// What differs between the sides, a sentence each.
+fn differences(sent: &Ledger, landed: &Landed) -> Vec<String> {
+    let mut differences = Vec::new();
+    if let Some(error) = &sent.export_error {
+        differences.push(format!("{} spans were not sent: {error}", sent.failed));
+    }
+    if sent.lost() > 0 {
+        differences.push(format!("{} spans never left the SDK", sent.lost()));
+    }
+    let speech_events = sent.speech_events.values().sum();
+    let mut compare = |what: &str, sent: u64, landed: u64| {
+        if sent != landed {
+            differences.push(format!("{what}: {sent} sent, {landed} in the ledger"));
+        }
+    };
+    compare("spans", sent.spans, landed.spans);
+    compare("requests", sent.requests, landed.requests);
+    compare(
+        "failed requests",
+        sent.failed_requests,
+        landed.failed_requests,
+    );
+    compare("calls", sent.calls, landed.calls);
+    compare("failed calls", sent.failed_calls, landed.failed_calls);
+    compare("speech events", speech_events, landed.speech_events);
+    compare(
+        "cache lookups",
+        sent.cache_hits + sent.cache_misses,
+        landed.cache_lookups,
+    );
+    compare(
+        "parses",
+        sent.parses + sent.failed_parses,
+        landed.json_parses,
+    );
+    let mut compare = |what: &str, sent: i64, landed: i64| {
+        if sent != landed {
+            differences.push(format!("{what}: {sent} sent, {landed} in the ledger"));
+        }
+    };
+    compare("input tokens", sent.input_tokens, landed.input_tokens);
+    compare("output tokens", sent.output_tokens, landed.output_tokens);
+    differences
+}
+
+/// Tokens, or a dash where none were reported.
+fn tokens(count: Option<i64>) -> String {
+    count.map_or_else(|| "–".to_owned(), |count| grouped(count.unsigned_abs()))
+}
+
+/// Thousands apart, for people.
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
