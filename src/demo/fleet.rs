@@ -194,7 +194,8 @@ impl App {
             let root = request();
             ledger.add(self.service, &root);
             let begin = self.begin(plan, number, root.end);
-            send(&tracer, &Context::new(), root, begin);
+            let trace_id = send(&tracer, &Context::new(), root, begin);
+            ledger.trace_ids.push(trace_id.to_string());
             let settled = self.wait_for_room(ledger.spans).await;
             report(1, settled.since(&reported));
             reported = settled;
@@ -248,7 +249,8 @@ impl Settled {
 }
 
 /// Starts a span and the spans below it, and ends them as an app does: children first.
-fn send(tracer: &SdkTracer, parent: &Context, planned: Planned, begin: SystemTime) {
+/// Returns the trace.
+fn send(tracer: &SdkTracer, parent: &Context, planned: Planned, begin: SystemTime) -> TraceId {
     let span = tracer
         .span_builder(planned.name)
         .with_kind(planned.kind)
@@ -267,6 +269,7 @@ fn send(tracer: &SdkTracer, parent: &Context, planned: Planned, begin: SystemTim
         span.set_status(Status::error(message));
     }
     span.end_with_timestamp(begin + planned.end);
+    span.span_context().trace_id()
 }
 
 /// Ids from a seed.

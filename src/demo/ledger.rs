@@ -63,6 +63,9 @@ pub struct Ledger {
     pub errors: BTreeMap<String, u64>,
     /// Requests by service name.
     pub services: BTreeMap<&'static str, u64>,
+    /// The requests' traces, lower-case hex.
+    #[serde(skip)]
+    pub trace_ids: Vec<String>,
 }
 
 /// Sums of one model.
@@ -144,6 +147,7 @@ impl Ledger {
         self.billed_audio_seconds += other.billed_audio_seconds;
         merge_counts(&mut self.errors, other.errors);
         merge_counts(&mut self.services, other.services);
+        self.trace_ids.extend(other.trace_ids);
     }
 
     fn add_span(&mut self, span: &Planned) {

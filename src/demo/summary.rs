@@ -1,83 +1,11 @@
 //! Sent against landed: the demo's last word, for people and as JSON.
 
-use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
 use super::Ledger;
-
-/// What the ledger's tables hold of a run; the caller fills it from queries over the run's
-/// traces or services.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Landed {
-    /// Spans that were received and stored in any form, rows and links.
-    pub spans: u64,
-    /// Rows of `pipeline_requests`.
-    pub requests: u64,
-    /// Of these, the ones that ended in an error or out of time.
-    pub failed_requests: u64,
-    /// Counted calls to chat and embedding models, failed ones included.
-    pub calls: u64,
-    /// Of these, the failed.
-    pub failed_calls: u64,
-    /// Rows that don't count: wrappers and duplicates.
-    pub not_counted: u64,
-    /// Calls that have usage but no price.
-    pub unpriced_calls: u64,
-    /// Input tokens of the counted calls, cache included.
-    pub input_tokens: i64,
-    /// Output tokens of the counted calls, reasoning included.
-    pub output_tokens: i64,
-    /// USD of the counted calls and the transcriptions.
-    pub cost_usd: f64,
-    /// Counted calls by model, in the order to show them.
-    pub models: Vec<ModelLine>,
-    /// Errors by `error_type`.
-    pub errors: BTreeMap<String, u64>,
-    /// Rows of `retrievals`.
-    pub retrievals: u64,
-    /// Rows of `cache_lookups`.
-    pub cache_lookups: u64,
-    /// Rows of `json_parses`.
-    pub json_parses: u64,
-    /// Rows of `stt_logs`.
-    pub speech_events: u64,
-    /// Seconds of audio that are charged.
-    pub billed_audio_seconds: f64,
-    /// The request that took longest.
-    pub slowest: Option<SlowTrace>,
-}
-
-/// A model's counted calls.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct ModelLine {
-    /// Requested model.
-    pub model: String,
-    /// Normalised provider.
-    pub provider: Option<String>,
-    /// Calls, failed ones included.
-    pub calls: u64,
-    /// Input tokens; `None` if no call reported any.
-    pub input_tokens: Option<i64>,
-    /// Output tokens; `None` if no call reported any.
-    pub output_tokens: Option<i64>,
-    /// USD; `None` if no call has a price.
-    pub cost_usd: Option<f64>,
-}
-
-/// The slowest request.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct SlowTrace {
-    /// Its trace.
-    pub trace_id: String,
-    /// The app.
-    pub service_name: Option<String>,
-    /// The pipeline.
-    pub pipeline: Option<String>,
-    /// How long it took.
-    pub latency_ms: f64,
-}
+use crate::query::landed::Landed;
 
 /// Sent and landed, side by side.
 #[derive(Debug, Clone, PartialEq, Serialize)]

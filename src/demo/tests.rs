@@ -15,7 +15,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use tonic::{Request, Response, Status};
 
 use super::fleet::{self, Plan, WINDOW};
-use super::summary::{Landed, Paint, Summary};
+use super::summary::{ Paint, Summary};
 use super::{Ledger, Progress};
 
 /// Keeps what it receives, and refuses for good what comes after `limit` exports.
