@@ -7,16 +7,20 @@ use std::time::{Duration, SystemTime};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 
-use super::{Receiver, attribute, number, plan, play, text};
+use super::{Receiver, attribute, number, plan, play, play_to, text};
 use crate::demo::Progress;
 use crate::demo::fleet::{self, Plan};
 use crate::demo::summary::{Landed, Summary};
 
-/// Scenario: more spans than the queue holds. Guarantee: every span arrives once, and the
-/// ledger's sums are those of what arrived.
+/// Scenario: more spans than the queue holds, to a receiver that is slower than the apps.
+/// Guarantee: every span arrives once, and the ledger's sums are those of what arrived.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_arrives_is_what_the_ledger_says() {
-    let (ledger, spans) = play(&plan(900)).await;
+    let slow = Receiver {
+        pause: Duration::from_millis(100),
+        ..Receiver::default()
+    };
+    let (ledger, spans) = play_to(slow, &plan(900)).await;
     assert!(spans.len() > 3 * 4096, "{}", spans.len());
     assert_eq!(ledger.spans, spans.len() as u64);
     assert_eq!(ledger.exported, ledger.spans);

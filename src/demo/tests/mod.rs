@@ -20,11 +20,13 @@ mod delivery;
 mod spans;
 mod summary;
 
-/// Keeps what it receives, and refuses for good what comes after `limit` exports.
+/// Keeps what it receives, taking `pause` for each export, and refuses for good what comes after
+/// `limit` exports.
 #[derive(Clone, Default)]
 struct Receiver {
     exports: Arc<Mutex<Vec<ExportTraceServiceRequest>>>,
     limit: Option<usize>,
+    pause: Duration,
 }
 
 #[tonic::async_trait]
@@ -33,6 +35,7 @@ impl TraceService for Receiver {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        tokio::time::sleep(self.pause).await;
         let mut exports = self.exports.lock().unwrap();
         if self.limit.is_some_and(|limit| exports.len() >= limit) {
             return Err(Status::invalid_argument("no more"));
@@ -116,7 +119,10 @@ fn plan(requests_per_app: u64) -> Plan {
 }
 
 async fn play(plan: &Plan) -> (Ledger, Vec<(String, Span)>) {
-    let receiver = Receiver::default();
+    play_to(Receiver::default(), plan).await
+}
+
+async fn play_to(receiver: Receiver, plan: &Plan) -> (Ledger, Vec<(String, Span)>) {
     let endpoint = receiver.start().await;
     let ledger = fleet::run(&endpoint, plan, |_| {}).await.unwrap();
     (ledger, receiver.spans())
