@@ -193,6 +193,9 @@ mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
+    use opentelemetry_sdk::error::OTelSdkResult;
+    use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+
     use super::*;
 
     #[derive(Clone, Default)]
@@ -247,6 +250,45 @@ mod tests {
         assert_eq!(line["spans"][0]["request_id"], "r-1");
         let time = line["timestamp"].as_str().unwrap();
         assert!(chrono::DateTime::parse_from_rfc3339(time).is_ok(), "{time}");
+    }
+
+    #[derive(Debug, Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<SpanData>>>);
+
+    impl SpanExporter for Kept {
+        async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+            self.0.lock().unwrap().extend(batch);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn only_our_own_spans_are_exported() {
+        let kept = Kept::default();
+        let provider = SdkTracerProvider::builder()
+            .with_simple_exporter(kept.clone())
+            .build();
+        let subscriber = subscriber(
+            &Config::default(),
+            LogFormat::Text,
+            std::io::sink,
+            Some(&provider),
+        )
+        .unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            let request = tracing::info_span!("request", request_id = "r-1");
+            let _inside = request.enter();
+            drop(tracing::error_span!(target: "h2::client", "connection"));
+            drop(tracing::error_span!(target: "tonic::transport", "export"));
+        });
+        let kept = kept.0.lock().unwrap();
+        assert_eq!(kept.len(), 1, "{kept:?}");
+        assert_eq!(kept[0].name, "request");
+        let id = kept[0]
+            .attributes
+            .iter()
+            .find(|attribute| attribute.key.as_str() == "request_id");
+        assert_eq!(id.unwrap().value.as_str(), "r-1");
     }
 
     #[test]

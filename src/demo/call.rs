@@ -1,4 +1,4 @@
-//! Spans of model calls: chat, embedding, rerank, by the names of the GenAI conventions.
+//! Spans of chat calls, by the names of the GenAI conventions.
 
 use std::time::Duration;
 
@@ -7,12 +7,16 @@ use opentelemetry::{Array, StringValue, Value};
 use serde_json::json;
 
 use super::dice::Dice;
-use super::model::{Cache, Embedder, Model};
+use super::model::{Cache, Model};
 use super::planned::{CallFact, CallKind, Fact, Planned, Tokens};
 
 /// What an app asks a chat model.
 pub(super) struct Ask<'a> {
     pub(super) model: &'static Model,
+    /// The app's own name of what it does.
+    pub(super) operation: &'static str,
+    /// What kind of call that is, in the ledger's words.
+    pub(super) call_type: &'static str,
     pub(super) system: &'a str,
     /// Earlier turns, oldest first.
     pub(super) history: &'a [(&'a str, &'a str)],
@@ -165,6 +169,8 @@ fn request(
         .with("gen_ai.provider.name", model.provider)
         .with("gen_ai.request.model", model.name)
         .with("gen_ai.request.max_tokens", 1024_i64)
+        .with("app.operation", ask.operation)
+        .with("app.call_type", ask.call_type)
         .with("server.address", model.server)
         .with("server.port", 443_i64);
     if model.reasons {
@@ -220,73 +226,6 @@ fn tokens(dice: &mut Dice, ask: &Ask<'_>) -> Tokens {
     tokens
 }
 
-/// An embedding call.
-pub(super) fn embedding(
-    dice: &mut Dice,
-    start: Duration,
-    model: &'static Embedder,
-    text: &str,
-) -> Planned {
-    let input = tokens_of(text);
-    let fact = CallFact {
-        kind: CallKind::Embedding,
-        model: model.name,
-        tokens: Tokens {
-            input,
-            ..Tokens::default()
-        },
-        ..CallFact::default()
-    };
-    let length = dice.latency(70.0);
-    let name = format!("embeddings {}", model.name);
-    Planned::new(name, SpanKind::Client, start, length, Fact::Call(fact))
-        .with("gen_ai.operation.name", "embeddings")
-        .with("gen_ai.provider.name", model.provider)
-        .with("gen_ai.request.model", model.name)
-        .with("gen_ai.request.encoding_formats", texts(&["float"]))
-        .with("gen_ai.response.model", model.name)
-        .with("gen_ai.usage.input_tokens", input)
-        .with("gen_ai.embeddings.dimension.count", model.dimensions)
-        .with("server.address", model.server)
-        .with("server.port", 443_i64)
-}
-
-/// A rerank of the hits of a search; charged by the query, so it reports no tokens.
-pub(super) fn rerank(dice: &mut Dice, start: Duration, query: &str, documents: i64) -> Planned {
-    let model = "rerank-v3.5";
-    let fact = CallFact {
-        kind: CallKind::Rerank,
-        model,
-        ..CallFact::default()
-    };
-    let mut best = 0.9 + dice.fraction() * 0.09;
-    let ranked: Vec<_> = (0..documents.min(3))
-        .map(|_| {
-            best *= 0.82;
-            json!({"id": format!("doc-{}", dice.between(1, 400)), "score": rounded(best)})
-        })
-        .collect();
-    let length = dice.latency(160.0);
-    Planned::new(
-        format!("rerank {model}"),
-        SpanKind::Client,
-        start,
-        length,
-        Fact::Call(fact),
-    )
-    .with("gen_ai.operation.name", "rerank")
-    .with("gen_ai.provider.name", "cohere")
-    .with("gen_ai.request.model", model)
-    .with("gen_ai.retrieval.query.text", query.to_owned())
-    .with("gen_ai.retrieval.top_k", documents.min(3))
-    .with(
-        "gen_ai.retrieval.documents",
-        serde_json::Value::from(ranked).to_string(),
-    )
-    .with("server.address", "api.cohere.com")
-    .with("server.port", 443_i64)
-}
-
 /// About as many tokens as a tokenizer would make of it: Korean takes more for each character.
 pub(super) fn tokens_of(text: &str) -> i64 {
     let (ascii, wide) = text.chars().fold((0_i64, 0_i64), |(a, w), c| {
@@ -296,7 +235,7 @@ pub(super) fn tokens_of(text: &str) -> i64 {
 }
 
 /// A list of texts as an attribute.
-fn texts(items: &[&'static str]) -> Value {
+pub(super) fn texts(items: &[&'static str]) -> Value {
     Value::Array(Array::String(
         items.iter().map(|item| StringValue::from(*item)).collect(),
     ))

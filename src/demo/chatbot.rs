@@ -56,12 +56,18 @@ impl Chatbot {
             root.set("http.response.status_code", 200_i64);
             return root;
         }
+        if turn > 0 {
+            let rewrite = self.rewrite(root.next(), turn, question);
+            root.push(rewrite);
+        }
         let found = self.retrieve(&mut root, question);
         let (variant, model) = self.model();
         root.set("experiment.name", "answer-model");
         root.set("experiment.variant", variant);
         let ask = Ask {
             model,
+            operation: "answer",
+            call_type: "rag_synthesis",
             system: SYSTEM,
             history: &self.dialogue[..turn],
             prompt: question,
@@ -112,13 +118,34 @@ impl Chatbot {
         }
     }
 
+    /// A call that no user sees: makes a question that the search understands without the turns
+    /// before it.
+    fn rewrite(&mut self, start: Duration, turn: usize, question: &str) -> Planned {
+        let ask = Ask {
+            model: &GPT_4_1_MINI,
+            operation: "rewrite_question",
+            call_type: "rag_query",
+            system: "Rewrite the last question so that it stands alone.",
+            history: &self.dialogue[..turn],
+            prompt: question,
+            answer: question,
+            input: tokens_of(question) + self.dice.between(60, 240),
+            output: tokens_of(question),
+            finish: "stop",
+            temperature: 0.0,
+            streamed: false,
+            json: false,
+        };
+        call::chat(&mut self.dice, &mut self.ids, start, &ask, 0)
+    }
+
     /// Embedding (unless cached), search, sometimes a rerank. Returns how many hits there were.
     fn retrieve(&mut self, root: &mut Planned, question: &str) -> i64 {
         let hit = self.dice.percent(35);
         let lookup = stage::cache_lookup(&mut self.dice, root.next(), "embedding", hit);
         root.push(lookup);
         if !hit {
-            let embedding = call::embedding(&mut self.dice, root.next(), &OPENAI_SMALL, question);
+            let embedding = stage::embedding(&mut self.dice, root.next(), &OPENAI_SMALL, question);
             root.push(embedding);
         }
         let hits = if self.dice.percent(4) { 0 } else { 5 };
@@ -137,7 +164,7 @@ impl Chatbot {
         let search = stage::vector_search(&mut self.dice, root.next(), &search);
         root.push(search);
         if hits > 0 && self.dice.percent(40) {
-            let rerank = call::rerank(&mut self.dice, root.next(), question, hits);
+            let rerank = stage::rerank(&mut self.dice, root.next(), question, hits);
             root.push(rerank);
         }
         root.set("pipeline.match_count", hits);
@@ -159,6 +186,8 @@ impl Chatbot {
             Fact::Agent,
         );
         let plan = Ask {
+            operation: "plan",
+            call_type: "system",
             answer: "look_up_order(48213)",
             output: self.dice.between(18, 40),
             finish: "tool_call",

@@ -1,22 +1,21 @@
 //! Plays a plan: one tracer provider an app, all at once, with back-pressure instead of dropping.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use opentelemetry::trace::{SpanId, Status, TraceContextExt, TraceId, Tracer, TracerProvider};
+use opentelemetry::trace::{Status, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, IdGenerator, Sampler, SdkTracer, SdkTracerProvider,
-    SpanLimits,
+    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider, SpanLimits,
 };
 use tokio::sync::watch;
 
 use super::chatbot::Chatbot;
 use super::dice::Dice;
 use super::exporter::{Exporter, Settled};
+use super::ids::SeededIds;
 use super::ledger::Ledger;
 use super::mapper::Mapper;
 use super::meeting::Meeting;
@@ -270,36 +269,4 @@ fn send(tracer: &SdkTracer, parent: &Context, planned: Planned, begin: SystemTim
     }
     span.end_with_timestamp(begin + planned.end);
     span.span_context().trace_id()
-}
-
-/// Ids from a seed.
-#[derive(Debug)]
-struct SeededIds {
-    seed: u64,
-    next: AtomicU64,
-}
-
-impl SeededIds {
-    fn new(seed: u64, service: &str) -> Self {
-        SeededIds {
-            seed: Dice::new(seed, service).roll(),
-            next: AtomicU64::new(1),
-        }
-    }
-
-    fn roll(&self) -> u64 {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        // Zero is no valid id.
-        Dice::new(self.seed.wrapping_add(number), "").roll().max(1)
-    }
-}
-
-impl IdGenerator for SeededIds {
-    fn new_trace_id(&self) -> TraceId {
-        TraceId::from(u128::from(self.roll()) << 64 | u128::from(self.roll()))
-    }
-
-    fn new_span_id(&self) -> SpanId {
-        SpanId::from(self.roll())
-    }
 }

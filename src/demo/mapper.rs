@@ -59,7 +59,7 @@ impl Mapper {
             .with("session.id", self.report.clone())
             .with("request.id", self.ids.uuid())
             .with("experiment.name", "mapping-prompt");
-        let embedding = call::embedding(&mut self.dice, root.next(), &GEMINI_EMBEDDING, text);
+        let embedding = stage::embedding(&mut self.dice, root.next(), &GEMINI_EMBEDDING, text);
         root.push(embedding);
         let best = 0.5 + self.dice.fraction() * 0.45;
         let collection = format!("{}_standards", framework.to_lowercase());
@@ -97,6 +97,8 @@ impl Mapper {
             let prompt = format!("Disclosure: {text}\nCandidates: 3");
             let ask = Ask {
                 model,
+                operation: "choose_standard",
+                call_type: "classification",
                 system: SYSTEM,
                 history: &[],
                 prompt: &prompt,

@@ -158,16 +158,33 @@ impl Meeting {
     /// A task over the transcript.
     fn task(&mut self, task: &(&'static str, &'static str, &'static str)) -> Planned {
         let (operation, prompt, answer) = *task;
-        let (name, pipeline, model) = match operation {
-            "summary" => ("meeting.summary", "meeting_summary", &GEMINI_FLASH),
-            "questions" => ("meeting.questions", "meeting_questions", &CLAUDE_HAIKU),
-            _ => ("meeting.agenda_parse", "meeting_agenda", &GPT_4_1_MINI),
+        let (name, pipeline, call_type, model) = match operation {
+            "summary" => (
+                "meeting.summary",
+                "meeting_summary",
+                "summarization",
+                &GEMINI_FLASH,
+            ),
+            "questions" => (
+                "meeting.questions",
+                "meeting_questions",
+                "other",
+                &CLAUDE_HAIKU,
+            ),
+            _ => (
+                "meeting.agenda_parse",
+                "meeting_agenda",
+                "extraction",
+                &GPT_4_1_MINI,
+            ),
         };
         let agenda = operation == "agenda_parse";
         let mut root = self.root(name, pipeline);
         root.set("agenda.id", (self.meeting * 10 + 1).to_string());
         let ask = Ask {
             model,
+            operation,
+            call_type,
             system: SYSTEM,
             history: &[],
             prompt,
@@ -191,10 +208,7 @@ impl Meeting {
             Fact::Call(call) if call.failed => Some("upstream_error"),
             _ => None,
         });
-        for mut span in tries {
-            span.set("app.operation", operation);
-            root.push(span);
-        }
+        tries.into_iter().for_each(|span| root.push(span));
         if let Some(error) = error {
             return root
                 .with("pipeline.timed_out", error == "timeout")

@@ -15,11 +15,11 @@
 //! | `exporter` | the OTLP exporter, counting what was acknowledged |
 //! | `ledger` | what was sent |
 //! | `summary` | sent against landed, for people and as JSON |
-//! | `progress` | a bar on a terminal, plain lines elsewhere |
+//! | `progress` `paint` | a bar on a terminal, plain lines elsewhere; colours |
 //! | `chatbot` `mapper` `meeting` | the three apps |
-//! | `call` `stage` | the spans they share: model calls; search, cache, parse |
+//! | `call` `stage` | the spans they share: chat calls; cache, embedding, search, rerank, parse |
 //! | `planned` | a span before it is sent, with what it means for the ledger |
-//! | `model` `text` `dice` | models, sentences, seeded numbers |
+//! | `model` `text` `dice` `ids` | models, sentences, seeded numbers and ids |
 //!
 //! # Attribute names
 //!
@@ -37,6 +37,7 @@
 //! | `user.id`, `session.id`, `request.id`, `company.id` | root | who and where; hold for all spans below |
 //! | `meeting.id`, `agenda.id`, `task.id`, `recording.id` | root | the same, of the meeting app |
 //! | `app.operation` | call | the app's own name of the operation: summary, questions, agenda_parse |
+//! | `app.call_type` | call | what kind of call that is: chat, rag_query, rag_synthesis, classification, … |
 //! | `cache.name`, `cache.hit`, `cache.key_hash` | cache lookup | |
 //! | `parse.format`, `parse.success`, `parse.repaired`, `parse.fallback`, `parse.error.type` | parse | |
 //! | `stt.event.type`, `stt.request.id`, `stt.chunk.index`, `stt.chunk.count`, `stt.audio.duration`, `stt.audio.size`, `stt.language.requested`, `stt.language.detected`, `stt.transcript.length`, `stt.transcript.word_count`, `stt.transcript.confidence` | speech to text | durations in seconds, size in bytes, lengths in characters |
@@ -46,10 +47,12 @@ mod chatbot;
 mod dice;
 mod exporter;
 pub mod fleet;
+mod ids;
 pub mod ledger;
 mod mapper;
 mod meeting;
 mod model;
+mod paint;
 mod planned;
 pub mod progress;
 mod stage;
@@ -60,4 +63,5 @@ mod text;
 
 pub use fleet::{Error, Plan};
 pub use ledger::Ledger;
+pub use paint::Paint;
 pub use progress::Progress;

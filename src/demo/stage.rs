@@ -1,13 +1,14 @@
-//! Spans of the stages around a model call: cache, vector search, parse.
+//! Spans of the stages around an answer: cache, embedding, vector search, rerank, parse.
 
 use std::time::Duration;
 
 use opentelemetry::trace::SpanKind;
 use serde_json::json;
 
-use super::call::rounded;
+use super::call::{rounded, texts, tokens_of};
 use super::dice::Dice;
-use super::planned::{Fact, Planned};
+use super::model::Embedder;
+use super::planned::{CallFact, CallKind, Fact, Planned, Tokens};
 
 /// A look into a cache.
 pub(super) fn cache_lookup(
@@ -27,6 +28,73 @@ pub(super) fn cache_lookup(
     .with("cache.name", cache)
     .with("cache.hit", hit)
     .with("cache.key_hash", dice.hex(16))
+}
+
+/// An embedding call.
+pub(super) fn embedding(
+    dice: &mut Dice,
+    start: Duration,
+    model: &'static Embedder,
+    text: &str,
+) -> Planned {
+    let input = tokens_of(text);
+    let fact = CallFact {
+        kind: CallKind::Embedding,
+        model: model.name,
+        tokens: Tokens {
+            input,
+            ..Tokens::default()
+        },
+        ..CallFact::default()
+    };
+    let length = dice.latency(70.0);
+    let name = format!("embeddings {}", model.name);
+    Planned::new(name, SpanKind::Client, start, length, Fact::Call(fact))
+        .with("gen_ai.operation.name", "embeddings")
+        .with("gen_ai.provider.name", model.provider)
+        .with("gen_ai.request.model", model.name)
+        .with("gen_ai.request.encoding_formats", texts(&["float"]))
+        .with("gen_ai.response.model", model.name)
+        .with("gen_ai.usage.input_tokens", input)
+        .with("gen_ai.embeddings.dimension.count", model.dimensions)
+        .with("server.address", model.server)
+        .with("server.port", 443_i64)
+}
+
+/// A rerank of the hits of a search; charged by the query, so it reports no tokens.
+pub(super) fn rerank(dice: &mut Dice, start: Duration, query: &str, documents: i64) -> Planned {
+    let model = "rerank-v3.5";
+    let fact = CallFact {
+        kind: CallKind::Rerank,
+        model,
+        ..CallFact::default()
+    };
+    let mut best = 0.9 + dice.fraction() * 0.09;
+    let ranked: Vec<_> = (0..documents.min(3))
+        .map(|_| {
+            best *= 0.82;
+            json!({"id": format!("doc-{}", dice.between(1, 400)), "score": rounded(best)})
+        })
+        .collect();
+    let length = dice.latency(160.0);
+    Planned::new(
+        format!("rerank {model}"),
+        SpanKind::Client,
+        start,
+        length,
+        Fact::Call(fact),
+    )
+    .with("gen_ai.operation.name", "rerank")
+    .with("gen_ai.provider.name", "cohere")
+    .with("gen_ai.request.model", model)
+    .with("gen_ai.retrieval.query.text", query.to_owned())
+    .with("gen_ai.retrieval.top_k", documents.min(3))
+    .with(
+        "gen_ai.retrieval.documents",
+        serde_json::Value::from(ranked).to_string(),
+    )
+    .with("server.address", "api.cohere.com")
+    .with("server.port", 443_i64)
 }
 
 /// A vector search as an app asks for it.

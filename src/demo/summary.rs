@@ -1,10 +1,11 @@
 //! Sent against landed: the demo's last word, for people and as JSON.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use serde::Serialize;
 
 use super::Ledger;
+use super::paint::Paint;
 use crate::query::landed::Landed;
 
 /// Sent and landed, side by side.
@@ -78,18 +79,18 @@ impl Summary {
             out,
             "  {:<26} {:>7} {:>12} {:>12} {}",
             "total",
-            grouped(landed.calls + sent.reranks),
+            grouped(landed.models.iter().map(|line| line.calls).sum()),
             tokens(Some(landed.input_tokens)),
             tokens(Some(landed.output_tokens)),
             paint.bold(&format!("{:>12.6}", landed.cost_usd)),
         )?;
         if landed.billed_audio_seconds > 0.0 {
             let minutes = landed.billed_audio_seconds / 60.0;
-            writeln!(out, "  the total includes {minutes:.1} minutes of speech")?;
+            writeln!(out, "  cost of {minutes:.1} minutes of speech included")?;
         }
         writeln!(
             out,
-            "  {} calls failed; {} have no price; {} wrapping spans are not counted",
+            "  failed: {}; without a price: {}; wrapping spans, not counted: {}",
             grouped(landed.failed_calls),
             grouped(landed.unpriced_calls),
             grouped(landed.not_counted),
@@ -137,54 +138,6 @@ impl Summary {
     }
 }
 
-/// Whether to write colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Paint {
-    /// Terminal colours.
-    Colour,
-    /// None.
-    Plain,
-}
-
-impl Paint {
-    /// Colour on a terminal, unless `NO_COLOR` says no (<https://no-color.org>).
-    pub fn for_stdout() -> Self {
-        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        if io::stdout().is_terminal() && !unwanted {
-            Paint::Colour
-        } else {
-            Paint::Plain
-        }
-    }
-
-    fn code(self, code: &str, text: &str) -> String {
-        match self {
-            Paint::Colour => format!("\x1b[{code}m{text}\x1b[0m"),
-            Paint::Plain => text.to_owned(),
-        }
-    }
-
-    fn bold(self, text: &str) -> String {
-        self.code("1", text)
-    }
-
-    fn good(self, text: &str) -> String {
-        self.code("1;32", text)
-    }
-
-    fn bad(self, text: &str) -> String {
-        self.code("1;31", text)
-    }
-
-    fn warn(self, text: &str, is_warning: bool) -> String {
-        if is_warning {
-            self.code("33", text)
-        } else {
-            text.to_owned()
-        }
-    }
-}
-
 /// What differs between the sides, a sentence each.
 fn differences(sent: &Ledger, landed: &Landed) -> Vec<String> {
     let mut differences = Vec::new();
@@ -227,6 +180,21 @@ fn differences(sent: &Ledger, landed: &Landed) -> Vec<String> {
     };
     compare("input tokens", sent.input_tokens, landed.input_tokens);
     compare("output tokens", sent.output_tokens, landed.output_tokens);
+    for (model, sums) in &sent.models {
+        let lines = || landed.models.iter().filter(|line| line.model == *model);
+        let input = lines().filter_map(|line| line.input_tokens).sum();
+        let output = lines().filter_map(|line| line.output_tokens).sum();
+        compare(
+            &format!("input tokens of {model}"),
+            sums.input_tokens,
+            input,
+        );
+        compare(
+            &format!("output tokens of {model}"),
+            sums.output_tokens,
+            output,
+        );
+    }
     differences
 }
 
@@ -240,7 +208,7 @@ fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position) % 3 == 0 {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -1,0 +1,18 @@
+//! `cache_lookups`: One row a look into a cache.
+
+use super::{Cell, Column, Kind, Table, clean, hex, text};
+use crate::record::CacheLookup;
+
+/// The table and its columns, in order.
+pub(in crate::store) const TABLE: Table<CacheLookup> = Table {
+    name: "cache_lookups",
+    columns: &[
+        Column { name: "trace_id", kind: Kind::Text, cell: |r| hex(&r.header.trace_id.hex()) },
+        Column { name: "span_id", kind: Kind::Text, cell: |r| hex(&r.header.span_id.hex()) },
+        Column { name: "cache", kind: Kind::Text, cell: |r| Cell::Text(clean(&r.cache)) },
+        Column { name: "key_hash", kind: Kind::Text, cell: |r| text(&r.key_hash) },
+        Column { name: "hit", kind: Kind::Bool, cell: |r| Cell::Bool(r.hit) },
+        Column { name: "started_at", kind: Kind::Time, cell: |r| Cell::Time(r.header.started_at) },
+        Column { name: "service_name", kind: Kind::Text, cell: |r| text(&r.header.service_name) },
+    ],
+};
