@@ -1,1 +1,280 @@
 //! STATION 6: rows, written.
+//!
+//! [`Store::commit`] writes rows, amendments and the lane's checkpoint in **one transaction**: a
+//! crash leaves both or neither, so a replay stores nothing twice. A row that exists already is
+//! left as it is (first wins). A row that the database refuses goes to `dead_letters` with the
+//! reason; its neighbours are stored. Everything else that fails leaves nothing behind and can be
+//! tried again.
+//!
+//! | file | what |
+//! |---|---|
+//! | `tables` | the one list of tables and columns |
+//! | `amend` | changes to stored rows, and content that came apart from its call |
+//! | `recent` | what was stored lately, to warm the counter |
+//! | `postgres` | COPY BINARY, the conflict-safe path, day partitions |
+//! | `sqlite` | multi-row INSERT |
+//! | `error` `metrics` | what goes wrong, what is counted |
+
+mod amend;
+mod error;
+mod metrics;
+mod postgres;
+mod recent;
+mod sqlite;
+mod tables;
+
+use std::sync::{Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{PgPool, SqlitePool};
+
+pub use error::Error;
+
+use crate::{
+    record::{Amendment, CallContent, Link, MappedSpan, Record},
+    spool::Position,
+};
+
+/// Where rows go.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// `sqlite://PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`.
+    pub url: SecretString,
+}
+
+/// What one commit writes.
+#[derive(Debug, Clone, Default)]
+pub struct Batch<'a> {
+    /// New rows.
+    pub records: &'a [Record],
+    /// Spans that tie rows together.
+    pub links: &'a [Link],
+    /// Content of calls.
+    pub contents: &'a [CallContent],
+    /// Changes to stored rows.
+    pub amendments: &'a [Amendment],
+    /// How far the lane is with this.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// How far a lane is.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    /// Which spool.
+    pub spool_id: String,
+    /// Which lane.
+    pub lane: &'static str,
+    /// Everything before this is stored.
+    pub position: Position,
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// Rows that are new.
+    pub inserted: u64,
+    /// Rows that existed already.
+    pub duplicates: u64,
+    /// Rows in `dead_letters`.
+    pub quarantined: u64,
+}
+
+/// A live connection pool, to ask questions.
+#[derive(Debug, Clone)]
+pub enum Pool {
+    /// SQLite.
+    Sqlite(SqlitePool),
+    /// Postgres.
+    Postgres(PgPool),
+}
+
+/// The store. Cheap to build; does no I/O until [`Store::connect`].
+#[derive(Debug)]
+pub struct Store {
+    backend: Backend,
+    connected: Mutex<Option<Pool>>,
+    metrics: metrics::Metrics,
+}
+
+#[derive(Debug)]
+enum Backend {
+    Sqlite(sqlite::Sqlite),
+    Postgres(Box<postgres::Postgres>),
+}
+
+impl Store {
+    /// Reads the URL and registers metrics.
+    pub fn new(config: Config, registry: &prometheus::Registry) -> Result<Self, Error> {
+        let url = config.url.expose_secret();
+        let backend = match url.split_once("://").map(|(scheme, _)| scheme) {
+            Some("sqlite") => Backend::Sqlite(sqlite::Sqlite::new(url)?),
+            Some("postgres" | "postgresql") => {
+                Backend::Postgres(Box::new(postgres::Postgres::new(url)?))
+            }
+            _ => return Err(Error::Url("the part before :// says which store".into())),
+        };
+        Ok(Self {
+            backend,
+            connected: Mutex::new(None),
+            metrics: metrics::Metrics::new(registry)?,
+        })
+    }
+
+    /// `sqlite` or `postgres`, and where, without secrets.
+    pub fn describe(&self) -> String {
+        match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.describe(),
+            Backend::Postgres(postgres) => postgres.describe(),
+        }
+    }
+
+    /// Connects and brings the tables up to date. Call again after an outage.
+    pub async fn connect(&self) -> Result<(), Error> {
+        let connected = match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.connect().await.map(Pool::Sqlite),
+            Backend::Postgres(postgres) => postgres.connect().await.map(Pool::Postgres),
+        };
+        self.metrics.up(connected.is_ok());
+        self.set(Some(connected?));
+        Ok(())
+    }
+
+    /// True from a successful [`Store::connect`] until a call finds the connection broken.
+    pub fn is_connected(&self) -> bool {
+        self.pool().is_some()
+    }
+
+    /// The pool, while connected.
+    pub fn pool(&self) -> Option<Pool> {
+        self.connected.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, pool: Option<Pool>) -> Option<Pool> {
+        let mut slot = self.connected.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *slot, pool)
+    }
+
+    /// Writes a batch, whole or not at all.
+    pub async fn commit(&self, batch: &Batch<'_>) -> Result<Committed, Error> {
+        let timer = self.metrics.commit_seconds.start_timer();
+        let committed = match (&self.backend, self.pool()) {
+            (Backend::Sqlite(_), Some(Pool::Sqlite(pool))) => {
+                sqlite::commit(&pool, batch, &self.metrics).await
+            }
+            (Backend::Postgres(postgres), Some(Pool::Postgres(pool))) => {
+                postgres.commit(&pool, batch, &self.metrics).await
+            }
+            _ => Err(Error::NotConnected),
+        };
+        timer.observe_duration();
+        self.seen(committed)
+    }
+
+    /// Where a lane resumes; `None` if it never wrote.
+    pub async fn checkpoint(&self, spool_id: &str, lane: &str) -> Result<Option<Position>, Error> {
+        let found = match self.pool() {
+            Some(Pool::Sqlite(pool)) => amend::checkpoint_sqlite(&pool, spool_id, lane).await,
+            Some(Pool::Postgres(pool)) => amend::checkpoint_postgres(&pool, spool_id, lane).await,
+            None => Err(Error::NotConnected),
+        };
+        self.seen(found)
+    }
+
+    /// The newest spans stored since `since` (Unix ns), as far as the counter needs them.
+    pub async fn recent_spans(&self, since: i64, limit: usize) -> Result<Vec<MappedSpan>, Error> {
+        let found = match self.pool() {
+            Some(pool) => recent::spans(&pool, since, limit).await,
+            None => Err(Error::NotConnected),
+        };
+        self.seen(found)
+    }
+
+    /// Makes day partitions ahead, where the store has partitions.
+    pub async fn ensure_partitions(&self, now: DateTime<Utc>) -> Result<(), Error> {
+        let made = match (&self.backend, self.pool()) {
+            (Backend::Postgres(postgres), Some(Pool::Postgres(pool))) => {
+                postgres.ensure_ahead(&pool, now).await
+            }
+            _ => Ok(()),
+        };
+        self.seen(made)
+    }
+
+    /// Lets go of the connections.
+    pub async fn close(&self) {
+        match self.set(None) {
+            Some(Pool::Sqlite(pool)) => pool.close().await,
+            Some(Pool::Postgres(pool)) => pool.close().await,
+            None => {}
+        }
+    }
+
+    /// Notices a broken connection.
+    fn seen<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
+        if outcome.as_ref().is_err_and(Error::is_disconnected) {
+            self.set(None);
+            self.metrics.up(false);
+        }
+        outcome
+    }
+}
+
+/// The records of a batch, by table.
+#[derive(Default)]
+struct ByTable<'a> {
+    calls: Vec<&'a crate::record::LlmCall>,
+    speech: Vec<&'a crate::record::SttEvent>,
+    retrievals: Vec<&'a crate::record::Retrieval>,
+    lookups: Vec<&'a crate::record::CacheLookup>,
+    parses: Vec<&'a crate::record::JsonParse>,
+    requests: Vec<&'a crate::record::PipelineRequest>,
+    links: Vec<&'a Link>,
+}
+
+impl<'a> ByTable<'a> {
+    fn of(batch: &Batch<'a>) -> Self {
+        let mut rows = Self { links: batch.links.iter().collect(), ..Self::default() };
+        for record in batch.records {
+            match record {
+                Record::LlmCall(row) => rows.calls.push(row),
+                Record::SttEvent(row) => rows.speech.push(row),
+                Record::Retrieval(row) => rows.retrievals.push(row),
+                Record::CacheLookup(row) => rows.lookups.push(row),
+                Record::JsonParse(row) => rows.parses.push(row),
+                Record::PipelineRequest(row) => rows.requests.push(row),
+            }
+        }
+        rows
+    }
+}
+
+/// Runs `$insert!(TABLE, rows)` for every table.
+macro_rules! each_table {
+    ($rows:expr, $insert:ident) => {
+        $insert!(crate::store::tables::LLM_CALLS, $rows.calls);
+        $insert!(crate::store::tables::STT_LOGS, $rows.speech);
+        $insert!(crate::store::tables::RETRIEVALS, $rows.retrievals);
+        $insert!(crate::store::tables::CACHE_LOOKUPS, $rows.lookups);
+        $insert!(crate::store::tables::JSON_PARSES, $rows.parses);
+        $insert!(crate::store::tables::PIPELINE_REQUESTS, $rows.requests);
+        $insert!(crate::store::tables::SPAN_LINKS, $rows.links);
+    };
+}
+use each_table;
+
+/// What inserting into one table did.
+#[derive(Debug, Default)]
+struct Inserted {
+    inserted: u64,
+    duplicates: u64,
+    refused: Vec<Refused>,
+}
+
+/// A row that the database refused.
+#[derive(Debug)]
+struct Refused {
+    table: &'static str,
+    row: serde_json::Value,
+    reason: String,
+}

@@ -1,0 +1,75 @@
+//! What can go wrong between us and the store.
+
+/// Why a call to the store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The URL is none of ours.
+    #[error("store URL: use sqlite://PATH or postgres://USER@HOST/DATABASE ({0})")]
+    Url(String),
+    /// Not connected yet, or not any more.
+    #[error("the store is not connected")]
+    NotConnected,
+    /// The database can't be reached, or broke the connection.
+    #[error("the store can't be reached: {0}")]
+    Unreachable(#[source] sqlx::Error),
+    /// The database refused a statement.
+    #[error("the store refused: {0}")]
+    Refused(#[source] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("the store's tables could not be brought up to date: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// Metrics could not be registered.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(_)
+            | sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::Decode(_)
+            | sqlx::Error::Encode(_) => Error::Refused(error),
+            _ => Error::Unreachable(error),
+        }
+    }
+}
+
+impl Error {
+    /// Postgres' SQLSTATE or SQLite's extended result code.
+    fn code(&self) -> Option<String> {
+        match self {
+            Error::Refused(sqlx::Error::Database(error)) => {
+                error.code().map(|code| code.into_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// True if the primary key exists already (23505).
+    pub fn is_duplicate(&self) -> bool {
+        self.code().as_deref() == Some("23505")
+    }
+
+    /// True if a row's own content is the reason, so that its neighbours could be stored:
+    /// SQLSTATE classes 22 (data), 23 (constraint), 54 (limit); SQLite's CONSTRAINT, MISMATCH,
+    /// TOOBIG and RANGE.
+    pub fn is_about_data(&self) -> bool {
+        let Some(code) = self.code() else { return false };
+        if code.len() == 5 {
+            return ["22", "23", "54"].iter().any(|class| code.starts_with(class));
+        }
+        matches!(code.parse::<u32>().map(|code| code & 0xff), Ok(18 | 19 | 20 | 25))
+    }
+
+    /// True if the same call may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        !matches!(self, Error::Url(_)) && !self.is_about_data()
+    }
+
+    /// True if the connection should be made anew.
+    pub(super) fn is_disconnected(&self) -> bool {
+        matches!(self, Error::Unreachable(_) | Error::NotConnected)
+            || self.code().is_some_and(|code| code.starts_with("57P"))
+    }
+}

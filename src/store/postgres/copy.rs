@@ -1,0 +1,129 @@
+//! Rows as COPY BINARY. Format: postgresql.org/docs/current/sql-copy.html, "Binary Format"; the
+//! types' own forms: numeric, timestamptz and jsonb as their `_recv` functions read them.
+
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use crate::store::{
+    Error,
+    tables::{Cell, Table},
+};
+
+const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+const END: i16 = -1;
+/// 2000-01-01 in Unix microseconds.
+const EPOCH_MICROS: i64 = 946_684_800_000_000;
+
+/// Copies rows into `target`, which has the table's columns; says how many.
+pub(super) async fn copy<R>(
+    connection: &mut PgConnection,
+    target: &str,
+    table: &Table<R>,
+    rows: &[&R],
+) -> Result<u64, Error> {
+    let columns = table.column_list();
+    let statement = format!("COPY {target} ({columns}) FROM STDIN (FORMAT binary)");
+    let AssertSqlSafe(statement) = AssertSqlSafe(statement);
+    let bytes = encode(table, rows);
+    let mut copy = connection.copy_in_raw(&statement).await?;
+    copy.send(bytes.as_slice()).await?;
+    Ok(copy.finish().await?)
+}
+
+fn encode<R>(table: &Table<R>, rows: &[&R]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1024 * rows.len() + SIGNATURE.len());
+    out.extend_from_slice(SIGNATURE);
+    let columns = i16::try_from(table.columns.len()).unwrap_or(i16::MAX);
+    for row in rows {
+        out.extend_from_slice(&columns.to_be_bytes());
+        for column in table.columns {
+            field(&mut out, &(column.cell)(row));
+        }
+    }
+    out.extend_from_slice(&END.to_be_bytes());
+    out
+}
+
+fn field(out: &mut Vec<u8>, cell: &Cell<'_>) {
+    let start = out.len();
+    out.extend_from_slice(&(-1i32).to_be_bytes());
+    match cell {
+        Cell::Null => return,
+        Cell::Text(text) => out.extend_from_slice(text.as_bytes()),
+        Cell::Int(int) => out.extend_from_slice(&int.to_be_bytes()),
+        Cell::Float(float) => out.extend_from_slice(&float.to_be_bytes()),
+        Cell::Bool(flag) => out.push(u8::from(*flag)),
+        Cell::Time(ns) => {
+            let micros = ns.div_euclid(1000) - EPOCH_MICROS;
+            out.extend_from_slice(&micros.to_be_bytes());
+        }
+        Cell::Money(usd) => numeric(out, *usd),
+        Cell::Json(json) => {
+            out.push(1);
+            out.extend_from_slice(json.as_bytes());
+        }
+    }
+    let length = i32::try_from(out.len() - start - 4).unwrap_or(i32::MAX);
+    if let Some(slot) = out.get_mut(start..start + 4) {
+        slot.copy_from_slice(&length.to_be_bytes());
+    }
+}
+
+/// numeric: ndigits, weight, sign, dscale, then base-10,000 digits. The decimal is the shortest
+/// one that reads back as the same double.
+fn numeric(out: &mut Vec<u8>, usd: f64) {
+    let text = format!("{}", usd.abs());
+    let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
+    let lead = (4 - whole.len() % 4) % 4;
+    let trail = (4 - part.len() % 4) % 4;
+    let decimal = std::iter::repeat_n(b'0', lead)
+        .chain(whole.bytes())
+        .chain(part.bytes())
+        .chain(std::iter::repeat_n(b'0', trail));
+    let mut digits: Vec<i16> = Vec::with_capacity(8);
+    for (i, byte) in decimal.enumerate() {
+        let value = i16::from(byte - b'0');
+        match digits.last_mut() {
+            Some(last) if i % 4 != 0 => *last = *last * 10 + value,
+            _ => digits.push(value),
+        }
+    }
+    let mut weight = (whole.len() + lead) as i16 / 4 - 1;
+    let zeros = digits.iter().take_while(|digit| **digit == 0).count();
+    digits.drain(..zeros);
+    weight -= zeros as i16;
+    while digits.last() == Some(&0) {
+        digits.pop();
+    }
+    if digits.is_empty() {
+        weight = 0;
+    }
+    let sign: u16 = if usd < 0.0 && !digits.is_empty() { 0x4000 } else { 0 };
+    out.extend_from_slice(&(digits.len() as i16).to_be_bytes());
+    out.extend_from_slice(&weight.to_be_bytes());
+    out.extend_from_slice(&sign.to_be_bytes());
+    out.extend_from_slice(&(part.len() as u16).to_be_bytes());
+    for digit in digits {
+        out.extend_from_slice(&digit.to_be_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shorts(usd: f64) -> Vec<i16> {
+        let mut out = Vec::new();
+        numeric(&mut out, usd);
+        out.chunks(2).map(|pair| i16::from_be_bytes([pair[0], pair[1]])).collect()
+    }
+
+    #[test]
+    fn money_in_numerics_own_form() {
+        assert_eq!(shorts(0.0), [0, 0, 0, 0]);
+        assert_eq!(shorts(1.5), [2, 0, 0, 1, 1, 5000]);
+        assert_eq!(shorts(0.00021), [2, -1, 0, 5, 2, 1000]);
+        assert_eq!(shorts(12345.0), [2, 1, 0, 0, 1, 2345]);
+        assert_eq!(shorts(-0.5), [1, -1, 0x4000, 1, 5000]);
+        assert_eq!(shorts(1e-7), [1, -2, 0, 7, 1000]);
+    }
+}

@@ -1,0 +1,196 @@
+//! Postgres: COPY BINARY straight into the tables, a conflict-safe path for what was sent before,
+//! day partitions.
+
+mod copy;
+mod partitions;
+
+use std::{
+    str::FromStr,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use sqlx::{
+    AssertSqlSafe, Executor, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use super::{
+    Batch, ByTable, Committed, Error, Inserted, Refused, amend, each_table,
+    metrics::Metrics,
+    tables::Table,
+};
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/postgres/migrations");
+
+/// Long enough for a busy server, short enough that an outage is noticed.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// After a batch held rows that were stored already, this many go the conflict-safe way: resends
+/// come in runs.
+const STAGED_AFTER_CONFLICT: u32 = 8;
+
+/// Where the server is, and what is known of it.
+#[derive(Debug)]
+pub(super) struct Postgres {
+    options: PgConnectOptions,
+    partitions: partitions::Partitions,
+    staged: AtomicU32,
+}
+
+impl Postgres {
+    pub fn new(url: &str) -> Result<Self, Error> {
+        // The parser's own message may repeat parts of the URL, which may hold a password.
+        let options = PgConnectOptions::from_str(url)
+            .map_err(|_| Error::Url("this one can't be read".into()))?
+            .application_name("spanledger")
+            .options([("statement_timeout", "60s"), ("timezone", "UTC")]);
+        Ok(Self { options, partitions: Default::default(), staged: AtomicU32::new(0) })
+    }
+
+    pub fn describe(&self) -> String {
+        let database = self.options.get_database().unwrap_or_default();
+        format!("postgres at {}:{}/{database}", self.options.get_host(), self.options.get_port())
+    }
+
+    pub async fn connect(&self) -> Result<PgPool, Error> {
+        let pool = PgPoolOptions::new()
+            .max_connections(5)
+            .acquire_timeout(CONNECT_TIMEOUT)
+            .connect_with(self.options.clone())
+            .await?;
+        MIGRATIONS.run(&pool).await?;
+        self.partitions.forget();
+        self.ensure_ahead(&pool, chrono::Utc::now()).await?;
+        Ok(pool)
+    }
+
+    pub async fn ensure_ahead(
+        &self,
+        pool: &PgPool,
+        now: chrono::DateTime<chrono::Utc>,
+    ) -> Result<(), Error> {
+        self.partitions.ensure_ahead(pool, now).await
+    }
+
+    pub async fn commit(
+        &self,
+        pool: &PgPool,
+        batch: &Batch<'_>,
+        metrics: &Metrics,
+    ) -> Result<Committed, Error> {
+        let rows = ByTable::of(batch);
+        self.partitions.ensure_for(pool, batch).await?;
+        let mut tx = pool.begin().await?;
+        let mut done: Vec<(&'static str, Inserted)> = Vec::new();
+        macro_rules! insert {
+            ($table:expr, $rows:expr) => {
+                if !$rows.is_empty() {
+                    done.push(($table.name, self.insert(&mut tx, &$table, &$rows).await?));
+                }
+            };
+        }
+        each_table!(rows, insert);
+        for refused in done.iter().flat_map(|(_, inserted)| &inserted.refused) {
+            bury(&mut tx, refused).await?;
+        }
+        amend::postgres(&mut tx, batch, !rows.calls.is_empty()).await?;
+        tx.commit().await?;
+        let mut committed = Committed::default();
+        for (table, inserted) in &done {
+            metrics.inserted(table, inserted, &mut committed);
+        }
+        Ok(committed)
+    }
+
+    /// Straight COPY; where that finds a row that exists, or one that is refused, the staged way.
+    async fn insert<R>(
+        &self,
+        tx: &mut PgConnection,
+        table: &Table<R>,
+        rows: &[&R],
+    ) -> Result<Inserted, Error> {
+        let staged = self.staged.load(Ordering::Relaxed);
+        if staged == 0 {
+            tx.execute("SAVEPOINT straight").await?;
+            match copy::copy(tx, table.name, table, rows).await {
+                Ok(inserted) => {
+                    tx.execute("RELEASE SAVEPOINT straight").await?;
+                    return Ok(Inserted { inserted, ..Inserted::default() });
+                }
+                Err(error) if error.is_about_data() => {
+                    tx.execute("ROLLBACK TO SAVEPOINT straight").await?;
+                    self.staged.store(STAGED_AFTER_CONFLICT, Ordering::Relaxed);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let inserted = insert_staged(tx, table, rows).await?;
+        let next = if inserted.duplicates > 0 { STAGED_AFTER_CONFLICT } else { staged.saturating_sub(1) };
+        self.staged.store(next, Ordering::Relaxed);
+        Ok(inserted)
+    }
+}
+
+/// COPY into a temporary table, then INSERT what is not there yet. A slice that is refused is
+/// halved until the row that is the reason stands alone.
+async fn insert_staged<R>(
+    tx: &mut PgConnection,
+    table: &Table<R>,
+    rows: &[&R],
+) -> Result<Inserted, Error> {
+    let (name, columns) = (table.name, table.column_list());
+    let stage = format!("stage_{name}");
+    let create = format!("CREATE TEMP TABLE IF NOT EXISTS {stage} (LIKE {name}) ON COMMIT DROP");
+    tx.execute(AssertSqlSafe(create)).await?;
+    let merge = format!(
+        "INSERT INTO {name} ({columns}) SELECT {columns} FROM {stage} ON CONFLICT DO NOTHING"
+    );
+    let clear = format!("TRUNCATE {stage}");
+    let mut inserted = Inserted::default();
+    let mut open = vec![rows];
+    while let Some(slice) = open.pop() {
+        tx.execute("SAVEPOINT staged").await?;
+        let merged = async {
+            copy::copy(tx, &stage, table, slice).await?;
+            let merged = tx.execute(AssertSqlSafe(merge.clone())).await?;
+            tx.execute(AssertSqlSafe(clear.clone())).await?;
+            Ok::<u64, Error>(merged.rows_affected())
+        };
+        match merged.await {
+            Ok(fresh) => {
+                tx.execute("RELEASE SAVEPOINT staged").await?;
+                inserted.inserted += fresh;
+                inserted.duplicates += slice.len() as u64 - fresh;
+            }
+            Err(error) if error.is_about_data() => {
+                tx.execute("ROLLBACK TO SAVEPOINT staged").await?;
+                match slice {
+                    [row] => inserted.refused.push(Refused {
+                        table: name,
+                        row: table.to_json(row),
+                        reason: error.to_string(),
+                    }),
+                    _ => open.extend(<[_; 2]>::from(slice.split_at(slice.len() / 2))),
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(inserted)
+}
+
+async fn bury(tx: &mut PgConnection, refused: &Refused) -> Result<(), Error> {
+    tracing::error!(table = refused.table, reason = refused.reason, "a row was refused; it is kept in dead_letters");
+    sqlx::query(
+        "INSERT INTO dead_letters (trace_id, span_id, table_name, reason, \"row\", created_at) \
+         VALUES ($1, $2, $3, $4, $5::jsonb, now()) ON CONFLICT DO NOTHING",
+    )
+    .bind(refused.row["trace_id"].as_str().unwrap_or_default())
+    .bind(refused.row["span_id"].as_str().unwrap_or_default())
+    .bind(refused.table)
+    .bind(&refused.reason)
+    .bind(refused.row.to_string())
+    .execute(tx)
+    .await?;
+    Ok(())
+}

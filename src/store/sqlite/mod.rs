@@ -1,0 +1,174 @@
+//! SQLite: one file, one writer, multi-row INSERT in large transactions.
+
+use std::{path::PathBuf, str::FromStr, time::Duration};
+
+use sqlx::{
+    AssertSqlSafe, SqliteConnection, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{
+    Batch, ByTable, Committed, Error, Inserted, Refused, amend, each_table,
+    metrics::Metrics,
+    tables::{Cell, Table, rfc3339},
+};
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/sqlite/migrations");
+
+/// Rows in one INSERT: 62 columns each stay far below SQLite's 32,766 parameters.
+const ROWS: usize = 32;
+
+/// Where the file is.
+#[derive(Debug)]
+pub(super) struct Sqlite {
+    path: PathBuf,
+    options: SqliteConnectOptions,
+}
+
+impl Sqlite {
+    pub fn new(url: &str) -> Result<Self, Error> {
+        let options = SqliteConnectOptions::from_str(url)
+            .map_err(|error| Error::Url(error.to_string()))?
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // NORMAL may lose the last commits in a power cut: rows whose checkpoint was told.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(30))
+            .pragma("cache_size", "-16384")
+            .pragma("wal_autocheckpoint", "4000")
+            .pragma("journal_size_limit", "67108864");
+        Ok(Self { path: options.get_filename().to_owned(), options })
+    }
+
+    pub fn describe(&self) -> String {
+        format!("sqlite at {}", self.path.display())
+    }
+
+    pub async fn connect(&self) -> Result<SqlitePool, Error> {
+        if let Some(folder) = self.path.parent() {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| Error::Unreachable(sqlx::Error::Io(error)))?;
+        }
+        let pool = SqlitePoolOptions::new()
+            .max_connections(4)
+            .connect_with(self.options.clone())
+            .await?;
+        MIGRATIONS.run(&pool).await?;
+        Ok(pool)
+    }
+}
+
+pub(super) async fn commit(
+    pool: &SqlitePool,
+    batch: &Batch<'_>,
+    metrics: &Metrics,
+) -> Result<Committed, Error> {
+    let rows = ByTable::of(batch);
+    // A writer from the start: upgrading a reader can fail with SQLITE_BUSY at once.
+    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await?;
+    let mut done: Vec<(&'static str, Inserted)> = Vec::new();
+    macro_rules! insert {
+        ($table:expr, $rows:expr) => {
+            if !$rows.is_empty() {
+                done.push(($table.name, insert(&mut tx, &$table, &$rows).await?));
+            }
+        };
+    }
+    each_table!(rows, insert);
+    for refused in done.iter().flat_map(|(_, inserted)| &inserted.refused) {
+        bury(&mut tx, refused).await?;
+    }
+    amend::sqlite(&mut tx, batch, !rows.calls.is_empty()).await?;
+    tx.commit().await?;
+    let mut committed = Committed::default();
+    for (table, inserted) in &done {
+        metrics.inserted(table, inserted, &mut committed);
+    }
+    Ok(committed)
+}
+
+async fn insert<R>(
+    tx: &mut SqliteConnection,
+    table: &Table<R>,
+    rows: &[&R],
+) -> Result<Inserted, Error> {
+    let mut inserted = Inserted::default();
+    for chunk in rows.chunks(ROWS) {
+        match insert_rows(tx, table, chunk).await {
+            Ok(fresh) => {
+                inserted.inserted += fresh;
+                inserted.duplicates += chunk.len() as u64 - fresh;
+            }
+            // A failed statement leaves nothing behind, so its rows can be tried one by one.
+            Err(error) if error.is_about_data() => {
+                for row in chunk {
+                    match insert_rows(tx, table, &[row]).await {
+                        Ok(fresh) => {
+                            inserted.inserted += fresh;
+                            inserted.duplicates += 1 - fresh;
+                        }
+                        Err(error) if error.is_about_data() => inserted.refused.push(Refused {
+                            table: table.name,
+                            row: table.to_json(row),
+                            reason: error.to_string(),
+                        }),
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(inserted)
+}
+
+async fn insert_rows<R>(
+    tx: &mut SqliteConnection,
+    table: &Table<R>,
+    rows: &[&R],
+) -> Result<u64, Error> {
+    let width = table.columns.len();
+    let mut sql = format!("INSERT INTO {} ({}) VALUES ", table.name, table.column_list());
+    for row in 0..rows.len() {
+        sql.push_str(if row == 0 { "(" } else { ", (" });
+        sql.push_str("?");
+        for _ in 1..width {
+            sql.push_str(", ?");
+        }
+        sql.push(')');
+    }
+    sql.push_str(" ON CONFLICT DO NOTHING");
+    // Full chunks share one statement; the rest is not worth a place in the cache.
+    let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(rows.len() == ROWS);
+    for row in rows {
+        for column in table.columns {
+            query = match (column.cell)(row) {
+                Cell::Null => query.bind(None::<i64>),
+                Cell::Text(text) => query.bind(text.into_owned()),
+                Cell::Int(int) => query.bind(int),
+                Cell::Float(float) | Cell::Money(float) => query.bind(float),
+                Cell::Bool(flag) => query.bind(i64::from(flag)),
+                Cell::Time(ns) => query.bind(rfc3339(ns)),
+                Cell::Json(json) => query.bind(json),
+            };
+        }
+    }
+    Ok(query.execute(tx).await?.rows_affected())
+}
+
+async fn bury(tx: &mut SqliteConnection, refused: &Refused) -> Result<(), Error> {
+    tracing::error!(table = refused.table, reason = refused.reason, "a row was refused; it is kept in dead_letters");
+    sqlx::query(
+        "INSERT INTO dead_letters (trace_id, span_id, table_name, reason, \"row\", created_at) \
+         VALUES ($1, $2, $3, $4, $5, strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')) \
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(refused.row["trace_id"].as_str().unwrap_or_default())
+    .bind(refused.row["span_id"].as_str().unwrap_or_default())
+    .bind(refused.table)
+    .bind(&refused.reason)
+    .bind(refused.row.to_string())
+    .execute(tx)
+    .await?;
+    Ok(())
+}

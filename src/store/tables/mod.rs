@@ -1,0 +1,255 @@
+//! The tables: name, columns, and how each column's cell comes out of a record. This is the only
+//! list of columns in code; COPY and INSERT are generated from it, and a test compares it with the
+//! live catalogue of both stores.
+
+mod cache_lookups;
+mod json_parses;
+mod llm_calls;
+mod pipeline_requests;
+mod retrievals;
+mod span_links;
+mod stt_logs;
+
+use std::borrow::Cow;
+
+pub(super) use cache_lookups::TABLE as CACHE_LOOKUPS;
+pub(super) use json_parses::TABLE as JSON_PARSES;
+pub(super) use llm_calls::TABLE as LLM_CALLS;
+pub(super) use pipeline_requests::TABLE as PIPELINE_REQUESTS;
+pub(super) use retrievals::TABLE as RETRIEVALS;
+pub(super) use span_links::TABLE as SPAN_LINKS;
+pub(super) use stt_logs::TABLE as STT_LOGS;
+
+use crate::record::{Cost, Header, LlmCall, Unpriced};
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    Int,
+    Float,
+    Bool,
+    /// Unix ns in a cell; microseconds in the store.
+    Time,
+    /// USD.
+    Money,
+    Json,
+}
+
+/// One value on its way into a store: text is clean, numbers are finite.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Cell<'a> {
+    Null,
+    Text(Cow<'a, str>),
+    Int(i64),
+    Float(f64),
+    Bool(bool),
+    Time(i64),
+    Money(f64),
+    Json(String),
+}
+
+/// One column.
+pub(super) struct Column<R> {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub cell: for<'a> fn(&'a R) -> Cell<'a>,
+}
+
+/// One table.
+pub(super) struct Table<R: 'static> {
+    pub name: &'static str,
+    pub columns: &'static [Column<R>],
+}
+
+impl<R> Table<R> {
+    /// `a, b, c`
+    pub fn column_list(&self) -> String {
+        self.columns.iter().map(|column| column.name).collect::<Vec<_>>().join(", ")
+    }
+
+    /// A row as JSON, for dead letters.
+    pub fn to_json(&self, row: &R) -> serde_json::Value {
+        let cells = self.columns.iter().map(|column| {
+            let value = match (column.cell)(row) {
+                Cell::Null => serde_json::Value::Null,
+                Cell::Text(text) => text.into(),
+                Cell::Int(int) => int.into(),
+                Cell::Float(float) | Cell::Money(float) => float.into(),
+                Cell::Bool(flag) => flag.into(),
+                Cell::Time(ns) => rfc3339(ns).into(),
+                Cell::Json(json) => serde_json::from_str(&json).unwrap_or_default(),
+            };
+            (column.name.to_owned(), value)
+        });
+        serde_json::Value::Object(cells.collect())
+    }
+}
+
+/// RFC 3339 UTC with microseconds: the text that SQLite stores, and what both stores are asked for.
+pub(super) fn rfc3339(unix_ns: i64) -> String {
+    let micros = unix_ns.div_euclid(1000);
+    chrono::DateTime::from_timestamp_micros(micros)
+        .unwrap_or_default()
+        .to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
+}
+
+/// Text that both stores take. The reader cleaned what came off the wire; text that was JSON
+/// inside an attribute may still hold an escaped NUL.
+fn clean(text: &str) -> Cell<'_> {
+    Cell::Text(match memchr::memchr(0, text.as_bytes()) {
+        None => Cow::Borrowed(text),
+        Some(_) => Cow::Owned(text.replace('\0', "\u{FFFD}")),
+    })
+}
+
+fn text<T: AsRef<str>>(value: &Option<T>) -> Cell<'_> {
+    value.as_ref().map_or(Cell::Null, |text| clean(text.as_ref()))
+}
+
+fn or<'a>(first: &'a Option<String>, second: &'a Option<String>) -> &'a Option<String> {
+    if first.is_some() { first } else { second }
+}
+
+fn hex(digits: &[u8]) -> Cell<'static> {
+    Cell::Text(String::from_utf8_lossy(digits).into_owned().into())
+}
+
+fn id(header: &Header) -> Cell<'static> {
+    Cell::Text(header.key().to_string().into())
+}
+
+fn parent(header: &Header) -> Cell<'static> {
+    header.parent_span_id.map_or(Cell::Null, |id| hex(&id.hex()))
+}
+
+fn word(word: &'static str) -> Cell<'static> {
+    Cell::Text(word.into())
+}
+
+fn maybe(value: Option<&'static str>) -> Cell<'static> {
+    value.map_or(Cell::Null, word)
+}
+
+fn int(value: Option<i64>) -> Cell<'static> {
+    value.map_or(Cell::Null, Cell::Int)
+}
+
+fn flag(value: Option<bool>) -> Cell<'static> {
+    value.map_or(Cell::Null, Cell::Bool)
+}
+
+fn time(value: Option<i64>) -> Cell<'static> {
+    value.map_or(Cell::Null, Cell::Time)
+}
+
+fn float(value: Option<f64>) -> Cell<'static> {
+    value.filter(|v| v.is_finite()).map_or(Cell::Null, Cell::Float)
+}
+
+fn money(value: Option<f64>) -> Cell<'static> {
+    value.filter(|v| v.is_finite()).map_or(Cell::Null, Cell::Money)
+}
+
+fn usd(cost: &Option<Result<Cost, Unpriced>>) -> Cell<'static> {
+    money(priced(cost).map(|cost| cost.usd))
+}
+
+fn rule(cost: &Option<Result<Cost, Unpriced>>) -> Cell<'_> {
+    priced(cost).map_or(Cell::Null, |cost| clean(&cost.rule))
+}
+
+fn version(cost: &Option<Result<Cost, Unpriced>>) -> Cell<'_> {
+    priced(cost).map_or(Cell::Null, |cost| clean(&cost.version))
+}
+
+fn priced(cost: &Option<Result<Cost, Unpriced>>) -> Option<&Cost> {
+    cost.as_ref()?.as_ref().ok()
+}
+
+fn json(value: &Option<serde_json::Value>) -> Cell<'static> {
+    value.as_ref().map_or(Cell::Null, json_text)
+}
+
+/// JSON text without `\u0000`, which jsonb refuses.
+fn json_text(value: &serde_json::Value) -> Cell<'static> {
+    let text = value.to_string();
+    if !text.contains("\\u0000") {
+        return Cell::Json(text);
+    }
+    let mut value = value.clone();
+    clean_json(&mut value);
+    Cell::Json(value.to_string())
+}
+
+fn clean_json(value: &mut serde_json::Value) {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => *text = text.replace('\0', "\u{FFFD}"),
+        Value::Array(items) => items.iter_mut().for_each(clean_json),
+        Value::Object(entries) => {
+            for (key, mut value) in std::mem::take(entries) {
+                clean_json(&mut value);
+                entries.insert(key.replace('\0', "\u{FFFD}"), value);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn tags(tags: &Option<Vec<String>>) -> Cell<'static> {
+    tags.as_ref().map_or(Cell::Null, |tags| json_text(&tags.as_slice().into()))
+}
+
+fn scores(scores: &Option<Vec<f64>>) -> Cell<'static> {
+    let Some(scores) = scores else { return Cell::Null };
+    let finite = scores.iter().copied().filter(|score| score.is_finite());
+    Cell::Json(serde_json::Value::from(finite.collect::<Vec<f64>>()).to_string())
+}
+
+/// The attributes that no column takes, and where the row's numbers came from.
+fn metadata(call: &LlmCall) -> Cell<'static> {
+    use serde_json::{Map, Value, json};
+    let mut all = match &call.metadata {
+        Some(Value::Object(entries)) => entries.clone(),
+        _ => Map::new(),
+    };
+    if !call.origin.numbers.is_empty() {
+        let numbers = call.origin.numbers.iter().map(|(column, attribute, rule)| {
+            let mut origin = json!({ "attribute": attribute });
+            if !rule.is_empty() {
+                origin["rule"] = (*rule).into();
+            }
+            ((*column).to_owned(), origin)
+        });
+        all.insert("spanledger.origin".into(), Value::Object(numbers.collect()));
+    }
+    if let Some(id) = &call.response_id {
+        all.insert("gen_ai.response.id".into(), id.as_str().into());
+    }
+    if let Some(Err(why)) = &call.cost {
+        all.insert("spanledger.unpriced".into(), why.as_str().into());
+    }
+    if all.is_empty() { Cell::Null } else { json_text(&Value::Object(all)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nul_never_reaches_a_store() {
+        assert_eq!(clean("a\0b"), Cell::Text("a\u{FFFD}b".into()));
+        let hostile = serde_json::json!({"k\0": ["\0", {"x": "\0"}]});
+        let Cell::Json(text) = json_text(&hostile) else { panic!("not JSON") };
+        assert!(!text.contains("\\u0000"), "{text}");
+    }
+
+    #[test]
+    fn times_have_one_width_and_numbers_are_finite() {
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(rfc3339(1_795_203_676_883_293_861), "2026-11-20T21:41:16.883293Z");
+        assert_eq!(float(Some(f64::NAN)), Cell::Null);
+        assert_eq!(money(Some(f64::INFINITY)), Cell::Null);
+    }
+}
