@@ -1,1 +1,55 @@
 //! STATION 3: attributes to records.
+//!
+//! Pure: a payload's bytes in, mapped spans and call contents out; no clock, no I/O. Nothing that
+//! comes from outside makes it fail: a span with invalid ids is counted and passed over, a value
+//! that can't be read is absent, and everything is bounded (see `limits`).
+//!
+//! ```text
+//! attributes ─► read (one pass, all dialects) ─► classify ─► call, speech, retrieval, parse,
+//! events     ─► events (one pass)                            request ─► MappedSpan
+//! log events ─► join ─► CallContent
+//! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | `dialect` | how each family of SDKs spells things: tables |
+//! | `fields` | the slots that a dialect fills, and their parsers |
+//! | `read` | the one pass: attributes to fields, by all dialects' tables merged |
+//! | `classify` | which kind of work a span is, and its role |
+//! | `call` `speech` `retrieval` `parse` `request` | fields to one kind of record each |
+//! | `accounting` | tokens made inclusive |
+//! | `answer` | the provider's raw answer, where it is exported whole |
+//! | `messages` `transcript` | message lists of any shape to prompt, system prompt, answer |
+//! | `events` `join` | span events; log events joined to their calls |
+//! | `failure` | status, error class, severity |
+//! | `context` | which attribute feeds which context column |
+//! | `normal` | one spelling for providers, models, finish reasons, databases |
+//! | `times` `limits` | times made sane; how much of a text is kept |
+
+mod accounting;
+mod answer;
+mod call;
+mod classify;
+mod context;
+mod dialect;
+mod events;
+mod failure;
+mod fields;
+mod join;
+mod limits;
+mod mapper;
+mod messages;
+mod normal;
+mod parse;
+mod read;
+mod request;
+mod retrieval;
+mod speech;
+mod subject;
+mod times;
+mod transcript;
+
+#[cfg(test)]
+mod tests;
+
+pub use mapper::{Config, Error, Mapped, Mapper};

@@ -1,0 +1,320 @@
+//! Fields to `LlmCall`: a model call, or a container that says enough to stand for one.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value as Json};
+
+use super::{
+    accounting, answer::Answer, classify::Kind, fields, fields::Field, limits, messages::Family,
+    normal, subject::Subject, transcript::Transcript,
+};
+use crate::{
+    otlp::{Value, value::text},
+    record::{CallType, LlmCall, Origin, Usage},
+};
+
+/// The record of a call. A container has one only if it carries usage, or a model with content:
+/// counting then decides whether it wraps calls or is the only sign of one.
+pub fn record(subject: &Subject<'_, '_>) -> Option<LlmCall> {
+    let reading = subject.reading;
+    let is_container = subject.kind == Some(Kind::Container);
+    let is_embedding = subject.kind == Some(Kind::Embedding);
+    let parameters = parameters(subject);
+    let names = Names::of(subject, &parameters);
+    let mut origin = Origin { dialect: reading.dialect.name, numbers: Vec::new() };
+    if names.provider_told_by_model {
+        origin.numbers.push(("provider", "model".to_owned(), "told by the model's name"));
+    }
+    let mut usage = accounting::usage(reading, names.provider.as_deref(), &mut origin);
+    let answer = (!is_container).then(|| Answer::read(reading)).flatten().unwrap_or_default();
+    if !usage.is_known()
+        && let Some(raw) = answer.usage
+    {
+        usage = raw;
+        origin.numbers.push(("prompt_tokens", "output.value".to_owned(), "usage in the answer"));
+    }
+    if subject.ending.error_type.is_some() && usage.total == Some(0) {
+        // A failed call's zeros are a counter that was never set, not a count.
+        usage = Usage::default();
+        origin.numbers.retain(|(column, ..)| !column.ends_with("_tokens"));
+    }
+    let content = Content::of(subject, is_embedding);
+    let says_enough = usage.is_known()
+        || (names.model.is_some() && (content.prompt.is_some() || content.response.is_some()));
+    if is_container && !says_enough {
+        return None;
+    }
+    for (column, field) in [
+        ("temperature", Field::Temperature),
+        ("max_tokens", Field::MaxTokens),
+        ("reported_cost", Field::ReportedCost),
+        ("ttft_ms", Field::TtftSeconds),
+        ("ttft_ms", Field::TtftMillis),
+        ("audio_seconds", Field::AudioSeconds),
+    ] {
+        accounting::note(reading, &mut origin, column, field, "");
+    }
+    let operation = reading.name(Field::Operation);
+    let finish_reason = fields_finish(subject).or(content.finish);
+    Some(LlmCall {
+        header: subject.header.clone(),
+        call_type: call_type(subject, operation.as_deref()),
+        operation,
+        status: subject.ending.status,
+        provider: names.provider,
+        model: names.model,
+        response_model: names.response_model,
+        prompt_length: content.prompt.as_deref().map(limits::characters),
+        response_length: content.response.as_deref().map(limits::characters),
+        prompt: kept(subject, content.prompt),
+        system_prompt: kept(subject, content.system),
+        response: kept(subject, content.response),
+        temperature: reading
+            .number(Field::Temperature)
+            .or_else(|| parameter_number(&parameters, &["temperature"])),
+        top_p: reading
+            .number(Field::TopP)
+            .or_else(|| parameter_number(&parameters, &["top_p", "topP"])),
+        max_tokens: reading
+            .count(Field::MaxTokens)
+            .or_else(|| parameter_number(&parameters, &MAX_TOKENS).and_then(whole))
+            .filter(|max| *max > 0),
+        reasoning_level: reading.name(Field::ReasoningLevel).or_else(|| reasoning(&parameters)),
+        finish_reason,
+        streamed: streamed(subject, &parameters),
+        usage,
+        audio_seconds: reading.number(Field::AudioSeconds).filter(|seconds| *seconds >= 0.0),
+        reported_cost: reading.number(Field::ReportedCost).filter(|usd| *usd >= 0.0),
+        service_tier: reading
+            .name(Field::ServiceTier)
+            .or_else(|| parameter_text(&parameters, &["service_tier"])),
+        ttft_ms: ttft_ms(subject),
+        error_type: subject.ending.error_type.clone(),
+        error_message: subject.ending.message.clone(),
+        error_severity: subject.ending.severity,
+        error_context: subject.ending.context.clone(),
+        retry_count: reading.count(Field::RetryCount),
+        context: subject.context.clone(),
+        dialect: reading.dialect.name,
+        metadata: metadata(subject),
+        tags: tags(subject),
+        origin,
+        response_id: reading.name(Field::ResponseId).or(answer.id),
+        ..LlmCall::default()
+    })
+}
+
+/// Names of the token limit among request parameters, as the providers spell it.
+const MAX_TOKENS: [&str; 5] =
+    ["max_tokens", "max_completion_tokens", "max_output_tokens", "maxTokens", "maxOutputTokens"];
+
+struct Names {
+    provider: Option<String>,
+    provider_told_by_model: bool,
+    model: Option<String>,
+    response_model: Option<String>,
+}
+
+impl Names {
+    /// One attribute that may be either model (`AnyModel`) is the answering one where the request
+    /// parameters name another, and the requested one where nothing else does.
+    fn of(subject: &Subject<'_, '_>, parameters: &Map<String, Json>) -> Self {
+        let reading = subject.reading;
+        let any = [Field::AnyModel, Field::EmbeddingModel]
+            .into_iter()
+            .find_map(|field| reading.text(field))
+            .map(Cow::into_owned);
+        let asked = reading
+            .text(Field::RequestModel)
+            .map(Cow::into_owned)
+            .or_else(|| parameter_text(parameters, &["model", "model_name", "modelId", "model_id"]))
+            .or_else(|| any.clone());
+        let said = [Field::Provider, Field::ProviderHint]
+            .into_iter()
+            .find_map(|field| normal::provider(&reading.text(field)?));
+        let told = asked.as_deref().and_then(|asked| {
+            let (vendor, rest) = asked.split_once('/').unwrap_or(("", asked));
+            normal::provider_of_model(rest).map(str::to_owned).or_else(|| normal::provider(vendor))
+        });
+        let provider_told_by_model = said.is_none() && told.is_some();
+        let provider = said.or(told);
+        let clean = |name: &str| normal::model(name, provider.as_deref());
+        let model = asked.as_deref().and_then(clean);
+        let answered = reading.text(Field::ResponseModel).and_then(|name| clean(&name));
+        let response_model =
+            answered.or_else(|| any.as_deref().and_then(clean).filter(|any| Some(any) != model.as_ref()));
+        Names { provider, provider_told_by_model, model, response_model }
+    }
+}
+
+struct Content {
+    prompt: Option<String>,
+    system: Option<String>,
+    response: Option<String>,
+    finish: Option<String>,
+}
+
+impl Content {
+    /// What was said: attributes first, span events where they are silent.
+    fn of(subject: &Subject<'_, '_>, is_embedding: bool) -> Self {
+        let reading = subject.reading;
+        let said = Transcript::of(reading, true);
+        let heard = &subject.events.transcript;
+        if is_embedding {
+            let texts: Vec<Cow<'_, str>> = reading
+                .family(Family::Embedding)
+                .filter(|member| member.path.ends_with("text"))
+                .filter_map(|member| fields::scalar(member.value))
+                .collect();
+            let joined = (!texts.is_empty()).then(|| texts.join("\n"));
+            let prompt = joined.or_else(|| said.prompt(true)).or_else(|| heard.prompt(true));
+            return Content { prompt, system: None, response: None, finish: None };
+        }
+        Content {
+            prompt: said.prompt(false).or_else(|| heard.prompt(false)),
+            system: said.system().or_else(|| heard.system()),
+            response: said.response().or_else(|| heard.response()),
+            finish: said.finish_reason().or_else(|| heard.finish_reason()),
+        }
+    }
+}
+
+fn kept(subject: &Subject<'_, '_>, content: Option<String>) -> Option<String> {
+    content
+        .filter(|_| subject.keep_content)
+        .map(|text| limits::content(&text, limits::CONTENT_BYTES))
+}
+
+fn fields_finish(subject: &Subject<'_, '_>) -> Option<String> {
+    let got = subject.reading.got(Field::FinishReason)?;
+    fields::list(got.value).iter().find_map(|word| normal::finish_reason(word))
+}
+
+/// The app's own word, then what the operation's name says, then the kind of span.
+fn call_type(subject: &Subject<'_, '_>, operation: Option<&str>) -> CallType {
+    match subject.kind {
+        Some(Kind::Embedding) => return CallType::Embedding,
+        Some(Kind::Media) => return CallType::Other,
+        _ => {}
+    }
+    let own = subject.reading.text(Field::CallType);
+    if let Some(own) = own.and_then(|word| CallType::parse(&word.trim().to_ascii_lowercase())) {
+        return own;
+    }
+    let operation = operation.unwrap_or_default().to_ascii_lowercase();
+    WORDS
+        .iter()
+        .find(|(words, _)| words.iter().any(|word| operation.contains(word)))
+        .map_or(CallType::Chat, |(_, call_type)| *call_type)
+}
+
+/// Words in an operation's name.
+const WORDS: &[(&[&str], CallType)] = &[
+    (&["sentiment"], CallType::SentimentAnalysis),
+    (&["summar"], CallType::Summarization),
+    (&["classif", "categori", "routing"], CallType::Classification),
+    (&["extract", "parse"], CallType::Extraction),
+    (&["rag_synthesis", "synthes"], CallType::RagSynthesis),
+    (&["rag_query", "query_rewrite", "query_expansion"], CallType::RagQuery),
+];
+
+/// The request's parameters where they come as one JSON text.
+fn parameters(subject: &Subject<'_, '_>) -> Map<String, Json> {
+    let Some(got) = subject.reading.got(Field::Parameters) else {
+        return Map::new();
+    };
+    let json = match got.value {
+        Value::Str(bytes) => serde_json::from_slice(bytes).unwrap_or_default(),
+        other => other.to_json(),
+    };
+    match json {
+        Json::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+fn parameter_number(parameters: &Map<String, Json>, keys: &[&str]) -> Option<f64> {
+    let value = keys.iter().find_map(|key| parameters.get(*key).filter(|v| !v.is_null()))?;
+    value
+        .as_f64()
+        .or_else(|| value.as_str()?.trim().parse().ok())
+        .filter(|number: &f64| number.is_finite())
+}
+
+fn parameter_text(parameters: &Map<String, Json>, keys: &[&str]) -> Option<String> {
+    let text = keys.iter().find_map(|key| parameters.get(*key)?.as_str())?;
+    Some(limits::name(text, limits::NAME_BYTES)).filter(|text| !text.is_empty())
+}
+
+fn whole(number: f64) -> Option<i64> {
+    fields::count(Value::Double(number))
+}
+
+fn reasoning(parameters: &Map<String, Json>) -> Option<String> {
+    let inner = parameters.get("reasoning").and_then(|r| r.get("effort")).and_then(Json::as_str);
+    let level = inner.or_else(|| parameters.get("reasoning_effort").and_then(Json::as_str))?;
+    Some(limits::name(level, limits::NAME_BYTES))
+}
+
+/// Said by an attribute or the request, or shown by the stream's first piece or the name of the
+/// function that was called (`generate_content_stream`).
+fn streamed(subject: &Subject<'_, '_>, parameters: &Map<String, Json>) -> Option<bool> {
+    let asked = || ["stream", "streaming"].iter().find_map(|key| parameters.get(*key)?.as_bool());
+    let said = subject.reading.flag(Field::Streamed).or_else(asked);
+    let ends_with_stream = |name: &str| name.to_ascii_lowercase().ends_with("stream");
+    let shown = subject.events.first_chunk.is_some()
+        || ends_with_stream(subject.name)
+        || subject.reading.text(Field::FunctionName).is_some_and(|name| ends_with_stream(&name));
+    if said.is_none() && shown { Some(true) } else { said }
+}
+
+/// Milliseconds to the first token; a time beyond the span's own duration is a wrong unit.
+fn ttft_ms(subject: &Subject<'_, '_>) -> Option<f64> {
+    let reading = subject.reading;
+    let from_event = || {
+        let at = subject.events.first_chunk?.checked_sub(subject.span.start_unix_ns)?;
+        Some(at as f64 / 1e6)
+    };
+    let ms = reading
+        .number(Field::TtftSeconds)
+        .map(|seconds| seconds * 1e3)
+        .or_else(|| reading.number(Field::TtftMillis))
+        .or_else(from_event)?;
+    let longest = subject.header.latency_ms().unwrap_or(f64::MAX);
+    (0.0..=longest).contains(&ms).then_some(ms)
+}
+
+fn tags(subject: &Subject<'_, '_>) -> Option<Vec<String>> {
+    let tags = fields::list(subject.reading.got(Field::Tags)?.value);
+    let tags = tags.iter().take(limits::TAGS).map(|tag| limits::name(tag, limits::CONTEXT_BYTES));
+    Some(tags.collect::<Vec<_>>()).filter(|tags| !tags.is_empty())
+}
+
+/// The attributes that no column takes. Vectors are never kept.
+fn metadata(subject: &Subject<'_, '_>) -> Option<Json> {
+    let mut kept = Map::new();
+    for (key, value) in subject.reading.rest {
+        if let Some(json) = detail(*value) {
+            kept.insert(limits::name(&text(key), limits::NAME_BYTES), json);
+        }
+    }
+    (!kept.is_empty()).then_some(Json::Object(kept))
+}
+
+fn detail(value: Value<'_>) -> Option<Json> {
+    if fields::is_blank(value) {
+        return None;
+    }
+    match value {
+        Value::Str(bytes) => {
+            Some(Json::String(limits::content(&text(bytes), limits::DETAIL_BYTES)))
+        }
+        Value::Array(_) if value.items().take(8).filter(|v| matches!(v, Value::Double(_))).count() > 3 => None,
+        Value::Array(bytes) | Value::Map(bytes) | Value::Bytes(bytes)
+            if bytes.len() > limits::DETAIL_BYTES =>
+        {
+            Some(Json::String(format!("[cut, {} bytes]", bytes.len())))
+        }
+        other => Some(other.to_json()),
+    }
+}

@@ -1,0 +1,105 @@
+//! Which attribute feeds which context column: the keys of this project and the plain ones that
+//! apps choose. The libraries' own keys stand in their dialects; users add theirs in the settings.
+//!
+//! A value is kept to 256 bytes; a longer one is cut and ends in a hash of the whole.
+
+use crate::record::Context;
+
+/// The columns; a column's place here is its number.
+const COLUMNS: [&str; 14] = [
+    "user_id",
+    "user_hash",
+    "session_id",
+    "task_id",
+    "company_id",
+    "review_id",
+    "meeting_id",
+    "agenda_id",
+    "request_id",
+    "collection_name",
+    "experiment",
+    "variant",
+    "environment",
+    "recording_id",
+];
+
+/// Attribute to column, in the order of preference within a column.
+pub const KEYS: &[(&str, &str)] = &[
+    ("app.user_id", "user_id"),
+    ("app.user.id", "user_id"),
+    ("user_id", "user_id"),
+    ("app.user_hash", "user_hash"),
+    ("user_hash", "user_hash"),
+    ("app.session_id", "session_id"),
+    ("app.session.id", "session_id"),
+    ("app.task_id", "task_id"),
+    ("app.task.id", "task_id"),
+    ("task.id", "task_id"),
+    ("task_id", "task_id"),
+    ("app.company_id", "company_id"),
+    ("app.company.id", "company_id"),
+    ("company.id", "company_id"),
+    ("company_id", "company_id"),
+    ("app.review_id", "review_id"),
+    ("app.review.id", "review_id"),
+    ("review.id", "review_id"),
+    ("review_id", "review_id"),
+    ("app.meeting_id", "meeting_id"),
+    ("app.meeting.id", "meeting_id"),
+    ("meeting.id", "meeting_id"),
+    ("meeting_id", "meeting_id"),
+    ("app.agenda_id", "agenda_id"),
+    ("app.agenda.id", "agenda_id"),
+    ("agenda.id", "agenda_id"),
+    ("agenda_id", "agenda_id"),
+    ("app.request_id", "request_id"),
+    ("app.request.id", "request_id"),
+    ("request.id", "request_id"),
+    ("request_id", "request_id"),
+    ("http.request.id", "request_id"),
+    ("app.collection_name", "collection_name"),
+    ("collection.name", "collection_name"),
+    ("collection_name", "collection_name"),
+    ("app.experiment", "experiment"),
+    ("experiment.name", "experiment"),
+    ("experiment.id", "experiment"),
+    ("experiment", "experiment"),
+    ("app.variant", "variant"),
+    ("experiment.variant", "variant"),
+    ("variant", "variant"),
+    ("app.recording_id", "recording_id"),
+    ("stt.recording.id", "recording_id"),
+    ("recording.id", "recording_id"),
+    ("recording_id", "recording_id"),
+];
+
+/// The number of a column; `None` if no context column has that name.
+pub fn column(name: &str) -> Option<u8> {
+    let place = COLUMNS.iter().position(|column| *column == name)?;
+    u8::try_from(place).ok()
+}
+
+/// The slot of a column.
+pub fn slot(context: &mut Context, column: u8) -> Option<&mut Option<String>> {
+    context.slot(COLUMNS.get(usize::from(column))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_column_has_a_number_and_every_key_a_column() {
+        let mut context = Context::default();
+        for (name, _) in Context::default().fields() {
+            let number = column(name).unwrap();
+            *slot(&mut context, number).unwrap() = Some(name.to_owned());
+        }
+        for (name, value) in context.fields() {
+            assert_eq!(value.as_deref(), Some(name));
+        }
+        for (key, name) in KEYS {
+            assert!(column(name).is_some(), "{key}");
+        }
+    }
+}

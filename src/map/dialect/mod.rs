@@ -1,0 +1,90 @@
+//! Dialects: how each family of SDKs spells the same facts.
+//!
+//! A dialect is one file with one `DIALECT` constant, and one name in the list below. It is
+//! mostly tables: which scope or attribute shows it, which attribute fills which [`Field`] (the
+//! first usable one in its order wins), which word means which [`Kind`], which event brings what.
+//! What a table can't say is a function beside them. Dialects don't know one another.
+//!
+//! All tables are merged into one lookup ([`super::read::Lookup`]), so a span's attributes are
+//! walked once however many dialects there are. Where several dialects fill a field, the app's own
+//! word (`plain`) wins, then the span's own dialect, then the order of the list; where several name the span's kind, the order of
+//! the list alone decides.
+//!
+//! | file | who writes it |
+//! |---|---|
+//! | `openinference` | Arize's instrumentations, Python and JavaScript |
+//! | `otel` | the OpenTelemetry GenAI and database conventions, of all ages |
+//! | `traceloop` | OpenLLMetry, of all ages |
+//! | `plain` | the names documented by this project for what no convention names |
+
+use super::{
+    classify::Kind,
+    fields::Field,
+    messages::{Family, Speaker},
+};
+
+macro_rules! dialects {
+    ($($name:ident),+ $(,)?) => {
+        $(mod $name;)+
+
+        /// Every dialect, the strongest word for a span's kind first.
+        pub static DIALECTS: &[&Dialect] = &[$(&$name::DIALECT),+];
+    };
+}
+
+dialects! { openinference, otel, traceloop, plain }
+
+/// Who wrote a span if nothing says more.
+pub static DEFAULT: &Dialect = &otel::DIALECT;
+
+/// One dialect.
+pub struct Dialect {
+    /// Its name in the `dialect` column.
+    pub name: &'static str,
+    /// Starts of scope names that show it.
+    pub scopes: &'static [&'static str],
+    /// Attributes whose presence shows it.
+    pub signs: &'static [&'static str],
+    /// Its words for kinds, lower case.
+    pub kinds: &'static [(&'static str, Kind)],
+    /// Attribute to field, in the order of preference within a field.
+    pub keys: &'static [(&'static str, Field)],
+    /// Attribute to context column, in the order of preference within a column.
+    pub context: &'static [(&'static str, &'static str)],
+    /// Indexed attributes: `prefix` + number + path.
+    pub families: &'static [(&'static str, Family)],
+    /// Span events and log events.
+    pub events: &'static [(&'static str, Event)],
+    /// Attributes that are neither a field nor worth keeping as metadata.
+    pub dropped: &'static [&'static str],
+    /// True if, for this scope and provider, the reported input leaves the cache out.
+    pub input_excludes_cache: fn(scope: &str, provider: Option<&str>) -> bool,
+}
+
+/// What an event brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// One message of the conversation, in the body or the attributes.
+    Message(Speaker),
+    /// One answer, in the body or the attributes.
+    Choice,
+    /// The messages sent, in this attribute.
+    Prompt(&'static str),
+    /// The answer, in this attribute.
+    Completion(&'static str),
+    /// A whole call: the same attributes as on a span.
+    Details,
+    /// The first piece of a streamed answer.
+    FirstChunk,
+    /// One hit of a search.
+    Hit,
+    /// An exception.
+    Exception,
+    /// One step of a transcription.
+    Speech(&'static str),
+}
+
+/// For dialects whose input always includes the cache.
+fn includes_cache(_scope: &str, _provider: Option<&str>) -> bool {
+    false
+}

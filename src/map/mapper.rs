@@ -1,0 +1,254 @@
+//! Mapper: payload in, `Mapped` out.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    call, classify,
+    classify::Kind,
+    context,
+    events::Events,
+    failure, join, parse,
+    read::{Lookup, Scratch},
+    request::{self, Resource},
+    retrieval, speech,
+    subject::Subject,
+    times,
+};
+use crate::{
+    otlp::{self, ScopeView, Signal, SpanView, value::text},
+    record::{CallContent, Header, MappedSpan, Record, Role},
+};
+
+/// Settings of the mapper.
+#[derive(Deserialize, Serialize, Clone, Debug)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Attributes that feed context columns, beside the built-in ones and before them: the
+    /// column's name, then the keys in order of preference.
+    pub context: BTreeMap<String, Vec<String>>,
+    /// Whether prompts, answers and search queries are stored. Their lengths always are.
+    pub keep_content: bool,
+}
+
+/// Settings that make no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A context column that doesn't exist.
+    #[error("feed attributes to the context column {0:?}: there is no such column")]
+    UnknownColumn(String),
+}
+
+/// What mapping gave.
+#[derive(Debug, Default)]
+pub struct Mapped {
+    /// One for each valid span.
+    pub spans: Vec<MappedSpan>,
+    /// Content that came in log events.
+    pub contents: Vec<CallContent>,
+    /// Spans and log records that can't be read or have no valid id.
+    pub rejected: u64,
+    /// Valid spans and log records that are none of ours.
+    pub unmapped: u64,
+}
+
+/// Maps payloads. Built once; its tables hold all dialects.
+pub struct Mapper {
+    lookup: Lookup,
+    keep_content: bool,
+}
+
+/// What the spans of one group share, read once.
+struct Group<'a> {
+    view: ScopeView<'a>,
+    scope: String,
+    scope_dialect: Option<u8>,
+    resource: Resource,
+}
+
+// === impl Config ===
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { context: BTreeMap::new(), keep_content: true }
+    }
+}
+
+impl Config {
+    /// Says what makes no sense in the settings.
+    pub fn check(&self) -> Result<(), Error> {
+        match self.context.keys().find(|column| context::column(column).is_none()) {
+            Some(column) => Err(Error::UnknownColumn(column.clone())),
+            None => Ok(()),
+        }
+    }
+}
+
+// === impl Mapper ===
+
+impl Mapper {
+    /// Builds the tables. Context columns that don't exist are passed over; see [`Config::check`].
+    pub fn new(config: &Config) -> Self {
+        let extra = config
+            .context
+            .iter()
+            .flat_map(|(column, keys)| keys.iter().map(move |key| (key.as_str(), column.as_str())));
+        Self { lookup: Lookup::new(extra), keep_content: config.keep_content }
+    }
+
+    /// Maps one payload and adds what it gives to `out`. Metrics have nothing to map.
+    pub fn map(&mut self, signal: Signal, body: &[u8], received_at: i64, out: &mut Mapped) {
+        match signal {
+            Signal::Traces => self.map_traces(body, received_at, out),
+            Signal::Logs => self.map_logs(body, received_at, out),
+            Signal::Metrics => {}
+        }
+    }
+
+    fn map_traces(&self, body: &[u8], received_at: i64, out: &mut Mapped) {
+        let mut scratch = Scratch::default();
+        let mut group: Option<Group<'_>> = None;
+        let walked = otlp::spans(body, |view, span| match span {
+            Ok(span) => {
+                let group = self.enter(view, &mut group);
+                let mapped = self.map_span(&span, group, received_at, &mut scratch);
+                if mapped.role == Role::None && !mapped.is_genai {
+                    out.unmapped += 1;
+                }
+                out.spans.push(mapped);
+            }
+            Err(_) => out.rejected += 1,
+        });
+        // The door checks a request's frame before it acks; what can't be read is lost to mapping
+        // only, and counted.
+        out.rejected += u64::from(walked.is_err());
+    }
+
+    fn map_logs(&self, body: &[u8], received_at: i64, out: &mut Mapped) {
+        let mut scratch = Scratch::default();
+        let mut joined = join::Joined::default();
+        let walked = otlp::logs(body, |view, log| match log {
+            Ok(log) => {
+                let scope = text(view.name());
+                let taken = joined.add(&log, &scope, &self.lookup, &mut scratch);
+                out.unmapped += u64::from(!taken);
+            }
+            Err(_) => out.rejected += 1,
+        });
+        joined.finish(received_at, self.keep_content, &mut out.contents);
+        out.rejected += u64::from(walked.is_err());
+    }
+
+    fn enter<'g, 'a>(&self, view: ScopeView<'a>, group: &'g mut Option<Group<'a>>) -> &'g Group<'a> {
+        if !group.as_ref().is_some_and(|known| known.view.is_same(&view)) {
+            *group = None;
+        }
+        group.get_or_insert_with(|| {
+            let scope = text(view.name()).into_owned();
+            Group {
+                scope_dialect: self.lookup.scope_dialect(&scope),
+                resource: Resource::read(view.resource_attributes()),
+                scope,
+                view,
+            }
+        })
+    }
+
+    fn map_span<'a>(
+        &self,
+        span: &SpanView<'a>,
+        group: &Group<'_>,
+        received_at: i64,
+        scratch: &mut Scratch<'a>,
+    ) -> MappedSpan {
+        let (started_at, completed_at) =
+            times::sane(span.start_unix_ns, span.end_unix_ns, received_at);
+        let mut mapped = MappedSpan {
+            parent_span_id: span.parent_span_id,
+            started_at,
+            completed_at,
+            ..MappedSpan::default()
+        };
+        mapped.key.trace_id = span.trace_id;
+        mapped.key.span_id = span.span_id;
+        let known = self.lookup.walk(span.attributes(), scratch);
+        let is_root = span.parent_span_id.is_none();
+        if !known && !is_root && !classify::is_named_parse(span.name) {
+            return mapped;
+        }
+        mapped.context = scratch.context();
+        let name = request::span_name(span.name);
+        let reading = scratch.settle(&group.scope, group.scope_dialect);
+        let kind = classify::kind(&reading, &name);
+        mapped.role = kind.map(Kind::role).unwrap_or_default();
+        mapped.is_genai =
+            kind.is_some() || reading.is_genai() || classify::touches_vectors(&reading);
+        let is_request = is_root && matches!(mapped.role, Role::None | Role::Rollup);
+        if kind.is_none() && !is_request {
+            return mapped;
+        }
+        let events = Events::read(span, &self.lookup);
+        let ending = failure::ending(span, Some(&reading), &events);
+        let mut context = mapped.context.as_deref().cloned().unwrap_or_default();
+        if context.environment.is_none() {
+            context.environment.clone_from(&group.resource.environment);
+        }
+        let header = header(span, &mapped, group, received_at);
+        let subject = Subject {
+            span,
+            name: &name,
+            reading: &reading,
+            events: &events,
+            kind,
+            ending: &ending,
+            header: &header,
+            context: &context,
+            keep_content: self.keep_content,
+        };
+        self.add_records(&subject, is_request, &mut mapped);
+        mapped
+    }
+
+    fn add_records(&self, subject: &Subject<'_, '_>, is_request: bool, mapped: &mut MappedSpan) {
+        let records = &mut mapped.records;
+        match subject.kind {
+            Some(Kind::Chat | Kind::Media | Kind::Embedding | Kind::Container) => {
+                if let Some(call) = call::record(subject) {
+                    if subject.kind == Some(Kind::Container) {
+                        mapped.usage = call.usage;
+                    }
+                    records.push(Record::LlmCall(Box::new(call)));
+                }
+            }
+            Some(Kind::Speech | Kind::PerhapsSpeech) => {
+                records.extend(speech::records(subject, &self.lookup));
+            }
+            Some(Kind::Retrieval | Kind::Rerank) => {
+                records.push(Record::Retrieval(Box::new(retrieval::record(subject))));
+            }
+            Some(Kind::Parse) => {
+                records.push(Record::JsonParse(Box::new(parse::record(subject))));
+            }
+            Some(Kind::Tool | Kind::Cache | Kind::Aside) | None => {}
+        }
+        if let Some(lookup) = parse::lookup(subject) {
+            records.push(Record::CacheLookup(Box::new(lookup)));
+        }
+        if is_request {
+            records.push(Record::PipelineRequest(Box::new(request::record(subject))));
+        }
+    }
+}
+
+fn header(span: &SpanView<'_>, mapped: &MappedSpan, group: &Group<'_>, received_at: i64) -> Header {
+    Header {
+        trace_id: span.trace_id,
+        span_id: span.span_id,
+        parent_span_id: span.parent_span_id,
+        started_at: mapped.started_at,
+        completed_at: mapped.completed_at,
+        received_at,
+        service_name: group.resource.service_name.clone(),
+    }
+}

@@ -1,0 +1,375 @@
+//! Message lists of any shape to the newest user prompt, the system prompt and the answer.
+//!
+//! Shapes met so far: JSON as text (also encoded twice), arrays and maps as attribute values;
+//! `{role, parts}` (OTel), `{role, content}` (OpenAI, Anthropic), `{role, parts: [{text}]}`
+//! (Gemini), LangChain's `{type: "human", content}`, `{lc, kwargs}` and `{type, data}`, choices,
+//! whole requests and answers around such lists, and lists as indexed attributes. They are read
+//! by what they hold, not by who sent them: a new SDK usually needs nothing here.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value as Json};
+
+use super::{
+    fields::{self, REDACTED},
+    read::Member,
+};
+use crate::otlp::Value;
+
+/// Wrappers inside wrappers beyond this are not followed.
+const MAX_DEPTH: usize = 12;
+/// Messages of one list that are kept; the newest ones matter.
+const MAX_MESSAGES: usize = 4096;
+
+/// Lists that come as indexed attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Messages sent.
+    Input,
+    /// Messages answered.
+    Output,
+    /// Hits of a search.
+    Document,
+    /// Texts and vectors of an embedding call.
+    Embedding,
+    /// Nothing that is kept.
+    Dropped,
+}
+
+/// Who says a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Speaker {
+    /// Instructions.
+    System,
+    /// The user.
+    User,
+    /// The model.
+    Assistant,
+    /// A tool's result.
+    Tool,
+    /// Not said.
+    #[default]
+    Unknown,
+}
+
+/// One message.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Message {
+    /// Who says it.
+    pub speaker: Speaker,
+    /// Its text, without reasoning.
+    pub text: String,
+    /// Tool calls in it.
+    pub calls: Vec<Json>,
+    /// Why the model stopped; `Some("")` if the message says that it goes on.
+    pub finish: Option<String>,
+}
+
+impl Speaker {
+    /// From a role or a message type.
+    pub fn parse(word: &str) -> Self {
+        let word = word.to_ascii_lowercase();
+        let word = word.strip_suffix("chunk").unwrap_or(&word);
+        match word.strip_suffix("message").unwrap_or(word) {
+            "user" | "human" => Speaker::User,
+            "assistant" | "ai" | "model" | "bot" => Speaker::Assistant,
+            "system" | "developer" => Speaker::System,
+            "tool" | "function" => Speaker::Tool,
+            _ => Speaker::Unknown,
+        }
+    }
+}
+
+/// The messages in an attribute's value.
+pub fn read(value: Value<'_>) -> Vec<Message> {
+    let mut messages = Vec::new();
+    match value {
+        Value::Str(_) => {
+            if let Some(text) = fields::scalar(value) {
+                from_text(&text, &mut messages, 0);
+            }
+        }
+        Value::Array(_) | Value::Map(_) => from_json(&value.to_json(), &mut messages, 0),
+        _ => {}
+    }
+    messages.retain(|m| !m.text.is_empty() || !m.calls.is_empty() || m.finish.is_some());
+    messages
+}
+
+/// The messages in a JSON value, for a speaker who is known from elsewhere.
+pub fn read_json(json: &Json, speaker: Speaker) -> Vec<Message> {
+    let mut messages = Vec::new();
+    from_json(json, &mut messages, 0);
+    for message in &mut messages {
+        if message.speaker == Speaker::Unknown {
+            message.speaker = speaker;
+        }
+    }
+    messages
+}
+
+/// The messages that came as indexed attributes, in their order.
+pub fn from_members<'m, 'a: 'm>(members: impl Iterator<Item = &'m Member<'a>>) -> Vec<Message> {
+    let mut drafts = BTreeMap::<u32, Draft>::new();
+    for member in members {
+        let Some(text) = fields::scalar(member.value) else {
+            continue;
+        };
+        if drafts.len() < MAX_MESSAGES || drafts.contains_key(&member.index) {
+            drafts.entry(member.index).or_default().set(member.path, &text);
+        }
+    }
+    drafts.into_values().map(Draft::finish).collect()
+}
+
+#[derive(Default)]
+struct Draft {
+    message: Message,
+    parts: BTreeMap<u32, (String, String)>,
+    calls: BTreeMap<u32, Map<String, Json>>,
+}
+
+impl Draft {
+    /// `path` is what follows the index: `message.contents.0.message_content.text`.
+    fn set(&mut self, path: &str, text: &str) {
+        let mut steps = path.split('.').peekable();
+        let mut list = "";
+        let mut index = 0;
+        while let Some(step) = steps.next() {
+            if let Some(number) = steps.peek().and_then(|next| next.parse::<u32>().ok()) {
+                (list, index) = (step, number);
+                steps.next();
+                continue;
+            }
+            if steps.peek().is_some() {
+                continue;
+            }
+            match (list, step) {
+                ("tool_calls", "id" | "name" | "arguments") if index < 256 => {
+                    let call = self.calls.entry(index).or_default();
+                    call.insert(step.to_owned(), argument(step, text));
+                }
+                ("contents", "type") if index < 4096 => {
+                    self.parts.entry(index).or_default().0 = text.to_owned();
+                }
+                ("contents", "text") if index < 4096 => {
+                    self.parts.entry(index).or_default().1 = text.to_owned();
+                }
+                ("", "role") => self.message.speaker = Speaker::parse(text),
+                ("", "content" | "text" | "refusal") => push_content(&mut self.message, text),
+                ("", "finish_reason") => self.message.finish = Some(text.to_owned()),
+                _ => {}
+            }
+        }
+    }
+
+    fn finish(mut self) -> Message {
+        for (kind, text) in self.parts.values() {
+            if !is_reasoning(kind) {
+                push_text(&mut self.message.text, text);
+            }
+        }
+        self.message.calls.extend(self.calls.into_values().map(Json::Object));
+        self.message
+    }
+}
+
+fn argument(step: &str, text: &str) -> Json {
+    match step {
+        "arguments" => serde_json::from_str(text).unwrap_or_else(|_| Json::from(text)),
+        _ => Json::from(text),
+    }
+}
+
+fn is_reasoning(kind: &str) -> bool {
+    matches!(kind, "reasoning" | "thinking" | "redacted_thinking" | "thought")
+}
+
+fn push_text(text: &mut String, more: &str) {
+    if more.is_empty() || more == REDACTED {
+        return;
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(more);
+}
+
+/// Content that is text, or JSON parts as text.
+fn push_content(message: &mut Message, text: &str) {
+    if text.starts_with("[{")
+        && let Ok(Json::Array(parts)) = serde_json::from_str(text)
+        && parts.iter().all(|part| part.get("type").is_some())
+    {
+        for part in &parts {
+            content(part, message, 0);
+        }
+    } else {
+        push_text(&mut message.text, text);
+    }
+}
+
+fn from_text(text: &str, out: &mut Vec<Message>, depth: usize) {
+    let start = text.trim_start();
+    if depth < 3
+        && start.starts_with(['[', '{', '"'])
+        && let Ok(json) = serde_json::from_str::<Json>(start)
+    {
+        match &json {
+            Json::String(inner) => from_text(inner, out, depth + 1),
+            _ => from_json(&json, out, depth),
+        }
+    } else if text.trim() != REDACTED {
+        let text = text.to_owned();
+        out.push(Message { text, ..Message::default() });
+    }
+}
+
+/// Keys under which a request or an answer keeps its messages.
+const WRAPPERS: [&str; 15] = [
+    "messages", "contents", "choices", "generations", "candidates", "replies", "output", "input",
+    "inputs", "prompt", "query", "question", "text", "kwargs", "data",
+];
+
+fn from_json(json: &Json, out: &mut Vec<Message>, depth: usize) {
+    if depth >= MAX_DEPTH || out.len() >= MAX_MESSAGES {
+        return;
+    }
+    match json {
+        Json::String(text) => from_text(text, out, depth.max(1)),
+        Json::Array(items) => from_array(items, out, depth),
+        Json::Object(object) => from_object(object, out, depth),
+        _ => {}
+    }
+}
+
+fn from_array(items: &[Json], out: &mut Vec<Message>, depth: usize) {
+    if let [Json::String(role), Json::String(text)] = items
+        && Speaker::parse(role) != Speaker::Unknown
+    {
+        let (speaker, text) = (Speaker::parse(role), text.clone());
+        out.push(Message { speaker, text, ..Message::default() });
+        return;
+    }
+    let is_part = |item: &Json| {
+        item.get("type").and_then(Json::as_str).is_some_and(|t| Speaker::parse(t) == Speaker::Unknown)
+            && ["role", "parts", "message", "content"].iter().all(|key| {
+                item.get(key).is_none_or(|inner| *key == "content" && inner.is_string())
+            })
+    };
+    if !items.is_empty() && items.iter().all(is_part) {
+        let mut message = Message::default();
+        for part in items {
+            content(part, &mut message, depth + 1);
+        }
+        out.push(message);
+        return;
+    }
+    for item in items {
+        from_json(item, out, depth + 1);
+    }
+}
+
+fn from_object(object: &Map<String, Json>, out: &mut Vec<Message>, depth: usize) {
+    let word = |key: &str| object.get(key).and_then(Json::as_str);
+    let finish = ["finish_reason", "finishReason", "stop_reason"]
+        .iter()
+        .find_map(|key| word(key))
+        .map(str::to_owned);
+    // A choice, or LangChain's generation, around a message.
+    if let Some(inner @ Json::Object(_)) = object.get("message") {
+        let first = out.len();
+        from_json(inner, out, depth + 1);
+        if let (Some(message), Some(_)) = (out.get_mut(first), &finish) {
+            message.finish = finish;
+        }
+        return;
+    }
+    // LangChain's constructor names the class in `id`, or the type beside `data`.
+    if let Some(inner) = object.get("kwargs").or_else(|| object.get("data"))
+        && (object.contains_key("lc") || object.contains_key("type"))
+    {
+        let class = object.get("id").and_then(Json::as_array).and_then(|id| id.last()?.as_str());
+        let first = out.len();
+        from_json(inner, out, depth + 1);
+        for message in out.iter_mut().skip(first) {
+            if message.speaker == Speaker::Unknown {
+                message.speaker = Speaker::parse(class.or(word("type")).unwrap_or_default());
+            }
+        }
+        return;
+    }
+    let speaker = word("role").or(word("type")).map(Speaker::parse).unwrap_or_default();
+    let holds = ["content", "parts", "tool_calls"].iter().any(|key| object.contains_key(*key));
+    if word("role").is_some() || speaker != Speaker::Unknown || holds {
+        let mut message = Message { speaker, finish, ..Message::default() };
+        for key in ["content", "parts", "tool_calls", "function_call", "refusal"] {
+            if let Some(inner) = object.get(key) {
+                content(inner, &mut message, depth + 1);
+            }
+        }
+        out.push(message);
+        return;
+    }
+    if object.get("type").is_some() {
+        let mut message = Message::default();
+        part(object, &mut message, depth + 1);
+        out.push(message);
+        return;
+    }
+    for key in ["system", "instructions", "system_instruction"] {
+        if let Some(inner) = object.get(key) {
+            let first = out.len();
+            from_json(inner, out, depth + 1);
+            out.iter_mut().skip(first).for_each(|m| m.speaker = Speaker::System);
+        }
+    }
+    if let Some(inner) = WRAPPERS.iter().find_map(|key| object.get(*key)) {
+        from_json(inner, out, depth + 1);
+    }
+}
+
+/// Adds what a message holds: text, a part, a list of parts, tool calls.
+fn content(json: &Json, message: &mut Message, depth: usize) {
+    if depth >= MAX_DEPTH {
+        return;
+    }
+    match json {
+        Json::String(text) => push_text(&mut message.text, text),
+        Json::Array(items) => items.iter().for_each(|item| content(item, message, depth + 1)),
+        Json::Object(object) => part(object, message, depth + 1),
+        _ => {}
+    }
+}
+
+fn part(object: &Map<String, Json>, message: &mut Message, depth: usize) {
+    let kind = object.get("type").and_then(Json::as_str).unwrap_or_default();
+    if is_reasoning(kind) || object.get("thought") == Some(&Json::Bool(true)) {
+        return;
+    }
+    let call = object.get("function").or_else(|| object.get("functionCall")).unwrap_or(&Json::Null);
+    let is_call = matches!(kind, "tool_call" | "tool_use" | "function_call" | "server_tool_call");
+    if is_call || call.is_object() {
+        let field = |key: &str| call.get(key).or_else(|| object.get(key)).cloned();
+        let arguments = field("arguments").or_else(|| field("input")).or_else(|| field("args"));
+        let arguments = match arguments {
+            Some(Json::String(text)) => Some(argument("arguments", &text)),
+            other => other,
+        };
+        let fields = [("id", field("id")), ("name", field("name")), ("arguments", arguments)];
+        let known = fields.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        message.calls.push(Json::Object(known.collect()));
+        return;
+    }
+    if matches!(kind, "tool_result" | "tool_call_response" | "function_call_output")
+        && message.speaker == Speaker::User
+    {
+        return;
+    }
+    let inner = ["text", "content", "response", "result", "parts"]
+        .iter()
+        .find_map(|key| object.get(*key));
+    if let Some(inner) = inner {
+        content(inner, message, depth);
+    }
+}

@@ -1,0 +1,336 @@
+//! One pass over a span's attributes: which field has which value, which context stands on it.
+//!
+//! [`Lookup`] merges the tables of all dialects, built once. [`Scratch`] is what one pass finds,
+//! reused from span to span; a span with no known attribute costs lookups and nothing else.
+//! [`Reading`] is the outcome: one value a field, chosen by the order that `dialect` documents.
+
+use std::borrow::Cow;
+
+use rustc_hash::FxHashMap;
+
+use super::{
+    context,
+    dialect::{DEFAULT, DIALECTS, Dialect, Event},
+    fields::{self, Field},
+    limits,
+    messages::Family,
+};
+use crate::{
+    otlp::{Attributes, Value},
+    record::Context,
+};
+
+/// What an attribute is good for.
+#[derive(Debug, Clone, Copy)]
+enum Target {
+    Field { field: Field, dialect: u8, order: u16, sign: bool },
+    Context { column: u8, order: u16 },
+    Sign { dialect: u8 },
+    Dropped,
+}
+
+/// The tables of all dialects in one.
+pub struct Lookup {
+    keys: FxHashMap<Box<str>, Vec<Target>>,
+    families: FxHashMap<&'static str, Family>,
+    events: FxHashMap<&'static str, Event>,
+}
+
+/// One attribute that fills a field.
+#[derive(Debug, Clone, Copy)]
+struct Hit<'a> {
+    field: Field,
+    dialect: u8,
+    order: u16,
+    key: &'a [u8],
+    value: Value<'a>,
+}
+
+/// One indexed attribute: `llm.input_messages.3.message.role` is index 3, path `message.role`.
+#[derive(Debug, Clone, Copy)]
+pub struct Member<'a> {
+    /// Which list.
+    pub family: Family,
+    /// Position in it.
+    pub index: u32,
+    /// What of it.
+    pub path: &'a str,
+    /// Its value.
+    pub value: Value<'a>,
+}
+
+/// What one pass finds.
+#[derive(Default)]
+pub struct Scratch<'a> {
+    hits: Vec<Hit<'a>>,
+    members: Vec<Member<'a>>,
+    rest: Vec<(&'a [u8], Value<'a>)>,
+    context: Vec<(u8, u16, Value<'a>)>,
+    signs: u32,
+}
+
+/// A value that a field got, and from where.
+#[derive(Debug, Clone, Copy)]
+pub struct Got<'a> {
+    /// The attribute.
+    pub key: &'a [u8],
+    /// Its value.
+    pub value: Value<'a>,
+}
+
+/// A value and its place in the order of preference, lower is better.
+type Slot<'a> = Option<((u8, u16), Got<'a>)>;
+
+const SLOTS: usize = Field::ALL.len();
+/// The signs of a span's dialects are bits of one word.
+const MOST_DIALECTS: usize = 32;
+
+/// A span's attributes, sorted out.
+pub struct Reading<'s, 'a> {
+    slots: [Slot<'a>; SLOTS],
+    kinds: [Slot<'a>; MOST_DIALECTS],
+    /// Indexed attributes.
+    pub members: &'s [Member<'a>],
+    /// Attributes that nothing else takes.
+    pub rest: &'s [(&'a [u8], Value<'a>)],
+    /// The span's own dialect.
+    pub dialect: &'static Dialect,
+    /// Name of the instrumentation scope.
+    pub scope: &'s str,
+}
+
+// === impl Lookup ===
+
+impl Lookup {
+    /// Merges the tables; `extra` are attributes that the user adds to context columns.
+    pub fn new<'k>(extra: impl Iterator<Item = (&'k str, &'k str)>) -> Self {
+        let mut lookup = Lookup {
+            keys: FxHashMap::default(),
+            families: FxHashMap::default(),
+            events: FxHashMap::default(),
+        };
+        let mut order = 0;
+        // The user's own keys come first, then ours, then the libraries'.
+        let tables = DIALECTS.iter().flat_map(|d| d.context.iter().copied());
+        for (key, column) in extra.chain(context::KEYS.iter().copied()).chain(tables) {
+            if let Some(column) = context::column(column) {
+                lookup.add(key, Target::Context { column, order });
+                order += 1;
+            }
+        }
+        for (place, dialect) in (0u8..).zip(DIALECTS) {
+            for (order, (key, field)) in (0u16..).zip(dialect.keys) {
+                let sign = dialect.signs.contains(key);
+                lookup.add(key, Target::Field { field: *field, dialect: place, order, sign });
+            }
+            for sign in dialect.signs {
+                if !dialect.keys.iter().any(|(key, _)| key == sign) {
+                    lookup.add(sign, Target::Sign { dialect: place });
+                }
+            }
+            for key in dialect.dropped {
+                lookup.add(key, Target::Dropped);
+            }
+            lookup.families.extend(dialect.families.iter().copied());
+            lookup.events.extend(dialect.events.iter().copied());
+        }
+        lookup
+    }
+
+    fn add(&mut self, key: &str, target: Target) {
+        self.keys.entry(key.into()).or_default().push(target);
+    }
+
+    /// What an event of this name brings.
+    pub fn event(&self, name: &[u8]) -> Option<Event> {
+        self.events.get(std::str::from_utf8(name).ok()?).copied()
+    }
+
+    /// The place of the dialect that a scope's name shows.
+    pub fn scope_dialect(&self, scope: &str) -> Option<u8> {
+        let shows = |d: &&Dialect| d.scopes.iter().any(|start| scope.starts_with(start));
+        DIALECTS.iter().position(shows).and_then(|place| u8::try_from(place).ok())
+    }
+
+    /// Walks the attributes once. True if any of them is known.
+    pub fn walk<'a>(&self, attributes: Attributes<'a>, scratch: &mut Scratch<'a>) -> bool {
+        scratch.clear();
+        for (key, value) in attributes.take(limits::ATTRIBUTES) {
+            let Ok(name) = std::str::from_utf8(key) else {
+                continue;
+            };
+            if let Some(targets) = self.keys.get(name) {
+                for target in targets {
+                    scratch.take(*target, key, value);
+                }
+            } else if let Some((family, index, path)) = self.member(name) {
+                scratch.members.push(Member { family, index, path, value });
+            } else if scratch.rest.len() < limits::METADATA_KEYS {
+                scratch.rest.push((key, value));
+            }
+        }
+        !(scratch.hits.is_empty()
+            && scratch.members.is_empty()
+            && scratch.context.is_empty()
+            && scratch.signs == 0)
+    }
+
+    fn member<'k>(&self, key: &'k str) -> Option<(Family, u32, &'k str)> {
+        let bytes = key.as_bytes();
+        let dot = memchr::memchr_iter(b'.', bytes)
+            .find(|dot| bytes.get(dot + 1).is_some_and(u8::is_ascii_digit))?;
+        let family = *self.families.get(key.get(..dot)?)?;
+        let after = key.get(dot + 1..)?;
+        let (index, path) = after.split_once('.').unwrap_or((after, ""));
+        Some((family, index.parse().ok()?, path))
+    }
+}
+
+// === impl Scratch ===
+
+impl<'a> Scratch<'a> {
+    fn clear(&mut self) {
+        self.hits.clear();
+        self.members.clear();
+        self.rest.clear();
+        self.context.clear();
+        self.signs = 0;
+    }
+
+    fn take(&mut self, target: Target, key: &'a [u8], value: Value<'a>) {
+        match target {
+            Target::Field { field, dialect, order, sign } => {
+                if sign {
+                    self.signs |= 1 << dialect;
+                }
+                if field.can_hold(value) {
+                    self.hits.push(Hit { field, dialect, order, key, value });
+                }
+            }
+            Target::Context { column, order } => {
+                if !fields::is_blank(value) {
+                    self.context.push((column, order, value));
+                }
+            }
+            Target::Sign { dialect } => self.signs |= 1 << dialect,
+            Target::Dropped => {}
+        }
+    }
+
+    /// The context that stands on the span; `None` if none does.
+    pub fn context(&mut self) -> Option<Box<Context>> {
+        if self.context.is_empty() {
+            return None;
+        }
+        self.context.sort_by_key(|(column, order, _)| (*column, *order));
+        let mut found = Box::<Context>::default();
+        for (column, _, value) in &self.context {
+            if let (Some(slot), Some(text)) = (context::slot(&mut found, *column), fields::scalar(*value))
+                && slot.is_none()
+            {
+                *slot = Some(limits::name(&text, limits::CONTEXT_BYTES));
+            }
+        }
+        (!found.is_empty()).then_some(found)
+    }
+
+    /// One value a field. `scope_dialect` comes from the scope's name, which beats the signs.
+    pub fn settle<'s>(&'s self, scope: &'s str, scope_dialect: Option<u8>) -> Reading<'s, 'a> {
+        let own = scope_dialect.or_else(|| {
+            (self.signs != 0).then(|| u8::try_from(self.signs.trailing_zeros()).unwrap_or(0))
+        });
+        let dialect = own
+            .and_then(|place| DIALECTS.get(usize::from(place)).copied())
+            .unwrap_or(DEFAULT);
+        let mut slots = [None; SLOTS];
+        let mut kinds = [None; MOST_DIALECTS];
+        for hit in &self.hits {
+            let got = Got { key: hit.key, value: hit.value };
+            let (row, at) = match hit.field {
+                Field::Kind => (kinds.as_mut_slice(), usize::from(hit.dialect)),
+                field => (slots.as_mut_slice(), field.index()),
+            };
+            let near = match DIALECTS.get(usize::from(hit.dialect)) {
+                Some(d) if d.name == "plain" => 0,
+                Some(d) if std::ptr::eq(*d, dialect) => 1,
+                _ => 2 + hit.dialect,
+            };
+            let rank = (near, hit.order);
+            if let Some(slot) = row.get_mut(at)
+                && slot.is_none_or(|(known, _)| rank < known)
+            {
+                *slot = Some((rank, got));
+            }
+        }
+        Reading {
+            slots,
+            kinds,
+            members: &self.members,
+            rest: &self.rest,
+            dialect,
+            scope,
+        }
+    }
+}
+
+// === impl Reading ===
+
+impl<'a> Reading<'_, 'a> {
+    /// What a field got.
+    pub fn got(&self, field: Field) -> Option<Got<'a>> {
+        let slot = self.slots.get(field.index()).copied().flatten();
+        slot.map(|(_, got)| got)
+    }
+
+    /// True if a field got anything.
+    pub fn has(&self, field: Field) -> bool {
+        self.got(field).is_some()
+    }
+
+    /// The kind words, with the dialect that said them, the strongest first.
+    pub fn kinds(&self) -> impl Iterator<Item = (&'static Dialect, Cow<'a, str>)> {
+        DIALECTS.iter().zip(&self.kinds).filter_map(|(dialect, slot)| {
+            let (_, got) = (*slot)?;
+            Some((*dialect, fields::scalar(got.value)?))
+        })
+    }
+
+    /// True if a field got a value that only GenAI spans carry.
+    pub fn is_genai(&self) -> bool {
+        self.kinds.iter().any(Option::is_some)
+            || !self.members.is_empty()
+            || Field::ALL.iter().any(|field| !field.is_general() && self.has(*field))
+    }
+
+    /// Text of a field, as sent.
+    pub fn text(&self, field: Field) -> Option<Cow<'a, str>> {
+        self.got(field).and_then(|got| fields::scalar(got.value))
+    }
+
+    /// Text of a field, trimmed and cut to the size of a name.
+    pub fn name(&self, field: Field) -> Option<String> {
+        self.text(field)
+            .map(|text| limits::name(&text, limits::NAME_BYTES))
+            .filter(|name| !name.is_empty())
+    }
+
+    /// A count.
+    pub fn count(&self, field: Field) -> Option<i64> {
+        self.got(field).and_then(|got| fields::count(got.value))
+    }
+
+    /// A number.
+    pub fn number(&self, field: Field) -> Option<f64> {
+        self.got(field).and_then(|got| fields::number(got.value))
+    }
+
+    /// A flag.
+    pub fn flag(&self, field: Field) -> Option<bool> {
+        self.got(field).and_then(|got| fields::flag(got.value))
+    }
+
+    /// Indexed attributes of one list.
+    pub fn family(&self, family: Family) -> impl Iterator<Item = &Member<'a>> {
+        self.members.iter().filter(move |member| member.family == family)
+    }
+}

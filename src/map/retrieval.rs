@@ -1,0 +1,164 @@
+//! Fields to `Retrieval`: a vector search or a rerank.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use super::{
+    classify::Kind,
+    events::Score,
+    fields::{self, Field},
+    limits,
+    messages::Family,
+    normal,
+    read::Reading,
+    subject::Subject,
+};
+use crate::{
+    otlp::Value,
+    record::{Retrieval, ScoreKind},
+};
+
+/// The record of a search.
+pub fn record(subject: &Subject<'_, '_>) -> Retrieval {
+    let reading = subject.reading;
+    let is_rerank = subject.kind == Some(Kind::Rerank);
+    let top_k = reading.count(Field::TopK).or_else(|| reading.count(Field::SamplingTopK));
+    let listed = listed(reading);
+    // An emitter that writes one event for the first hit only looks like one with a single hit.
+    let told = match subject.events.hits.len() {
+        0 => None,
+        1 if top_k.is_some_and(|k| k > 1) => None,
+        n => i64::try_from(n).ok(),
+    };
+    let hits = reading
+        .count(Field::HitCount)
+        .or_else(|| i64::try_from(listed.as_ref()?.len()).ok())
+        .or(told);
+    let scored: &[Score] = match &listed {
+        Some(list) if list.iter().any(|hit| *hit != Score::Unscored) => list,
+        _ => &subject.events.hits,
+    };
+    let (kind, scores) = scores(scored);
+    let (kind, best) = best(reading, kind, &scores);
+    let rerank_model = reading.name(Field::RerankModel).or_else(|| {
+        is_rerank.then(|| reading.name(Field::RequestModel)).flatten()
+    });
+    Retrieval {
+        header: subject.header.clone(),
+        query: query(reading)
+            .filter(|_| subject.keep_content)
+            .map(|text| limits::content(&text, limits::CONTENT_BYTES)),
+        db_system: reading.text(Field::DbSystem).map(|system| normal::db_system(&system)),
+        collection_name: reading
+            .name(Field::Collection)
+            .or_else(|| subject.context.collection_name.clone()),
+        top_k,
+        hits,
+        best_score: best,
+        score_kind: kind,
+        scores: (!scores.is_empty()).then_some(scores),
+        rerank_enabled: (is_rerank || rerank_model.is_some()).then_some(true),
+        rerank_model,
+        status: subject.ending.status,
+        error_type: subject.ending.error_type.clone(),
+        context: subject.context.clone(),
+        ..Retrieval::default()
+    }
+}
+
+/// The query's text; of a whole input that is JSON, the member that is named like one.
+fn query(reading: &Reading<'_, '_>) -> Option<String> {
+    if let Some(query) = reading.text(Field::Query) {
+        return Some(query.into_owned());
+    }
+    let input = reading.got(Field::Input).and_then(|got| fields::scalar(got.value));
+    match input.as_deref() {
+        Some(text) if text.trim_start().starts_with('{') => {
+            let json: Json = serde_json::from_str(text).ok()?;
+            ["query", "question", "text", "input"]
+                .iter()
+                .find_map(|key| json.get(*key)?.as_str())
+                .map(str::to_owned)
+        }
+        Some(text) => Some(text.to_owned()),
+        None => reading.text(Field::DbStatement).map(|text| text.into_owned()),
+    }
+}
+
+/// The hits that stand in attributes; `None` if no list is there.
+fn listed(reading: &Reading<'_, '_>) -> Option<Vec<Score>> {
+    let mut indexed = BTreeMap::<u32, Score>::new();
+    for member in reading.family(Family::Document) {
+        let hit = indexed.entry(member.index).or_insert(Score::Unscored);
+        let last = member.path.rsplit('.').next().unwrap_or_default();
+        match (last, fields::number(member.value)) {
+            ("score", Some(score)) => *hit = Score::Similarity(score),
+            ("distance", Some(distance)) => *hit = Score::Distance(distance),
+            _ => {}
+        }
+    }
+    if !indexed.is_empty() {
+        return Some(indexed.into_values().collect());
+    }
+    let got = reading.got(Field::Documents).or_else(|| reading.got(Field::Output))?;
+    let json = match got.value {
+        Value::Str(bytes) => serde_json::from_slice::<Json>(bytes).ok()?,
+        other => other.to_json(),
+    };
+    let list = match &json {
+        Json::Array(list) => list,
+        Json::Object(object) => ["documents", "results", "matches", "hits"]
+            .iter()
+            .find_map(|key| object.get(*key)?.as_array())?,
+        _ => return None,
+    };
+    Some(list.iter().map(hit).collect())
+}
+
+fn hit(json: &Json) -> Score {
+    let number = |key: &str| json.get(key).and_then(Json::as_f64).filter(|n| n.is_finite());
+    let scored = number("score").or_else(|| number("similarity")).or_else(|| number("relevance_score"));
+    match (scored, number("distance")) {
+        (Some(score), _) => Score::Similarity(score),
+        (None, Some(distance)) => Score::Distance(distance),
+        (None, None) => Score::Unscored,
+    }
+}
+
+/// The scores of the first hit's kind, in their order.
+fn scores(hits: &[Score]) -> (Option<ScoreKind>, Vec<f64>) {
+    let mut kind = None;
+    let mut scores = Vec::new();
+    for hit in hits.iter().take(limits::SCORES) {
+        let (this, score) = match hit {
+            Score::Similarity(score) => (ScoreKind::Similarity, *score),
+            Score::Distance(score) => (ScoreKind::Distance, *score),
+            Score::Unscored => continue,
+        };
+        if *kind.get_or_insert(this) == this {
+            scores.push(score);
+        }
+    }
+    (kind, scores)
+}
+
+/// The best score: as said, else the largest similarity or the smallest distance.
+fn best(
+    reading: &Reading<'_, '_>,
+    kind: Option<ScoreKind>,
+    scores: &[f64],
+) -> (Option<ScoreKind>, Option<f64>) {
+    if let Some(score) = reading.number(Field::TopScore) {
+        return (Some(ScoreKind::Similarity), Some(score));
+    }
+    if let Some(distance) = reading.number(Field::TopDistance) {
+        return (Some(ScoreKind::Distance), Some(distance));
+    }
+    let best = match kind {
+        Some(ScoreKind::Similarity) => scores.iter().copied().reduce(f64::max),
+        Some(ScoreKind::Distance) => scores.iter().copied().reduce(f64::min),
+        None => None,
+    };
+    (kind, best)
+}

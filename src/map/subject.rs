@@ -1,0 +1,29 @@
+//! Subject: one span with everything that is known of it before its records are made.
+
+use super::{classify::Kind, events::Events, failure::Ending, read::Reading};
+use crate::{
+    otlp::SpanView,
+    record::{Context, Header},
+};
+
+/// One span with everything that is known of it.
+pub struct Subject<'s, 'a> {
+    /// The span.
+    pub span: &'s SpanView<'a>,
+    /// Its name, clean.
+    pub name: &'s str,
+    /// Its attributes, sorted out.
+    pub reading: &'s Reading<'s, 'a>,
+    /// Its events.
+    pub events: &'s Events<'a>,
+    /// What kind of work it is.
+    pub kind: Option<Kind>,
+    /// How it ended.
+    pub ending: &'s Ending,
+    /// Ids, times, service.
+    pub header: &'s Header,
+    /// Its own context and the resource's environment.
+    pub context: &'s Context,
+    /// Whether prompts, answers and queries are kept.
+    pub keep_content: bool,
+}

@@ -1,0 +1,148 @@
+//! Transcript: what was said in one call, gathered from attributes, span events and log events.
+
+use serde_json::Value as Json;
+
+use super::{
+    dialect::Event,
+    fields,
+    fields::Field,
+    messages::{self, Family, Message, Speaker},
+    normal,
+    read::Reading,
+};
+use crate::otlp::{Attributes, Value, value::text};
+
+/// What was said in one call.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Transcript {
+    /// Everything sent, in order.
+    pub input: Vec<Message>,
+    /// Everything answered, in order.
+    pub output: Vec<Message>,
+}
+
+impl Transcript {
+    /// What the attributes of a span or event say. `whole` lets the span's whole input and output
+    /// stand in where no messages are.
+    pub fn of(reading: &Reading<'_, '_>, whole: bool) -> Self {
+        let list = |family, field, stand_in| {
+            let indexed = messages::from_members(reading.family(family));
+            if indexed.iter().any(|m| !m.text.is_empty() || !m.calls.is_empty()) {
+                return indexed;
+            }
+            let got = reading.got(field).or_else(|| {
+                whole.then(|| reading.got(stand_in)).flatten()
+            });
+            let mut read = got.map(|got| messages::read(got.value)).unwrap_or_default();
+            // An answer without text still says why the model stopped.
+            read.extend(indexed.into_iter().filter(|m| m.finish.is_some()));
+            read
+        };
+        let mut transcript = Transcript {
+            input: list(Family::Input, Field::InputMessages, Field::Input),
+            output: list(Family::Output, Field::OutputMessages, Field::Output),
+        };
+        if let Some(got) = reading.got(Field::SystemPrompt) {
+            let texts = messages::read(got.value).into_iter().map(|m| m.text);
+            let text = texts.collect::<Vec<_>>().join("\n");
+            let system = Message { speaker: Speaker::System, text, ..Message::default() };
+            transcript.input.insert(0, system);
+        }
+        transcript
+    }
+
+    /// Adds what an event brings; log events carry it in their body, span events as attributes.
+    pub fn add_event(&mut self, event: Event, body: Value<'_>, attributes: Attributes<'_>) {
+        let find = |key: &str| {
+            let mut all = attributes.clone();
+            all.find(|(k, _)| *k == key.as_bytes()).map(|(_, value)| value)
+        };
+        match event {
+            Event::Prompt(key) => {
+                self.input.extend(find(key).map(messages::read).unwrap_or_default());
+            }
+            Event::Completion(key) => {
+                self.output.extend(find(key).map(messages::read).unwrap_or_default());
+            }
+            Event::Message(speaker) => {
+                let json = whole(body, attributes);
+                self.input.extend(messages::read_json(&json, speaker));
+            }
+            Event::Choice => {
+                let mut json = whole(body, attributes);
+                // As span attributes, the message inside may be JSON text.
+                if let Some(Json::String(inner)) = json.get("message")
+                    && let Ok(parsed) = serde_json::from_str::<Json>(inner)
+                    && let Some(object) = json.as_object_mut()
+                {
+                    object.insert("message".to_owned(), parsed);
+                }
+                self.output.extend(messages::read_json(&json, Speaker::Assistant));
+            }
+            _ => {}
+        }
+    }
+
+    /// The newest user input. `every` joins all of them: the texts of an embedding call.
+    pub fn prompt(&self, every: bool) -> Option<String> {
+        let asked = |m: &&Message| {
+            matches!(m.speaker, Speaker::User | Speaker::Unknown) && !m.text.is_empty()
+        };
+        if every {
+            let texts: Vec<&str> = self.input.iter().filter(asked).map(|m| &*m.text).collect();
+            return (!texts.is_empty()).then(|| texts.join("\n"));
+        }
+        self.input.iter().rev().find(asked).map(|m| m.text.clone())
+    }
+
+    /// The system prompt among the messages sent.
+    pub fn system(&self) -> Option<String> {
+        self.input
+            .iter()
+            .find(|m| m.speaker == Speaker::System && !m.text.is_empty())
+            .map(|m| m.text.clone())
+    }
+
+    /// The answer's text; its tool calls as JSON where it has no text. Pieces of one streamed
+    /// answer (a message that says it goes on) are put together without a break.
+    pub fn response(&self) -> Option<String> {
+        let mut answer = String::new();
+        let mut goes_on = true;
+        for message in self.output.iter().filter(|m| !m.text.is_empty()) {
+            if !goes_on {
+                answer.push('\n');
+            }
+            answer.push_str(&message.text);
+            goes_on = message.finish.as_deref() == Some("");
+        }
+        if !answer.is_empty() {
+            return Some(answer);
+        }
+        let calls: Vec<&Json> = self.output.iter().flat_map(|m| &m.calls).collect();
+        serde_json::to_string(&calls).ok().filter(|_| !calls.is_empty())
+    }
+
+    /// Why the model stopped, normalised.
+    pub fn finish_reason(&self) -> Option<String> {
+        let words = self.output.iter().filter_map(|m| m.finish.as_deref());
+        words.filter_map(normal::finish_reason).next_back()
+    }
+}
+
+/// The body, or else the attributes as one object.
+fn whole(body: Value<'_>, attributes: Attributes<'_>) -> Json {
+    match body {
+        Value::Empty => Json::Object(
+            attributes
+                .take(64)
+                .filter(|(_, value)| !fields::is_blank(*value))
+                .map(|(key, value)| (text(key).into_owned(), value.to_json()))
+                .collect(),
+        ),
+        Value::Str(_) => {
+            let words = fields::scalar(body).unwrap_or_default();
+            serde_json::from_str(&words).unwrap_or_else(|_| serde_json::json!({"content": &*words}))
+        }
+        other => other.to_json(),
+    }
+}
