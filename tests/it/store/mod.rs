@@ -1,0 +1,3 @@
+//! One suite, both stores.
+
+mod contract;
