@@ -95,6 +95,7 @@ type Slot<'a> = Option<((u8, u16), Got<'a>)>;
 const SLOTS: usize = Field::ALL.len();
 /// The signs of a span's dialects are bits of one word.
 const MOST_DIALECTS: usize = 32;
+const _: () = assert!(DIALECTS.len() <= MOST_DIALECTS);
 
 /// A span's attributes, sorted out.
 pub struct Reading<'s, 'a> {

@@ -101,7 +101,7 @@ fn event(
             .or_else(|| transcript.as_deref().map(limits::characters)),
         word_count: reading
             .count(Field::WordCount)
-            .or_else(|| transcript.as_deref().map(|text| words(text))),
+            .or_else(|| transcript.as_deref().map(words)),
         model: model
             .as_deref()
             .and_then(|name| normal::model(name, provider.as_deref())),
