@@ -33,11 +33,11 @@ const CACHE_ADDED: &str = "cache added";
 const REASONING_ADDED: &str = "reasoning added";
 
 /// The inclusive counts, and what was done to get them.
-pub fn normalise(
-    reported: Reported,
-    excludes_cache: bool,
-) -> (Usage, &'static str, &'static str) {
-    let (read, write) = (reported.cache_read.unwrap_or(0), reported.cache_write.unwrap_or(0));
+pub fn normalise(reported: Reported, excludes_cache: bool) -> (Usage, &'static str, &'static str) {
+    let (read, write) = (
+        reported.cache_read.unwrap_or(0),
+        reported.cache_write.unwrap_or(0),
+    );
     let cache = read + write;
     let (mut input_note, mut output_note) = ("", "");
     let prompt = reported.input.map(|input| {
@@ -95,13 +95,42 @@ pub fn usage(reading: &Reading<'_, '_>, provider: Option<&str>, origin: &mut Ori
     usage.cache_write_1h = cache_write_1h;
     usage.audio_input = count(Field::AudioInput);
     usage.audio_output = count(Field::AudioOutput);
-    note(reading, origin, "prompt_tokens", Field::InputTokens, input_note);
-    note(reading, origin, "completion_tokens", Field::OutputTokens, output_note);
+    note(
+        reading,
+        origin,
+        "prompt_tokens",
+        Field::InputTokens,
+        input_note,
+    );
+    note(
+        reading,
+        origin,
+        "completion_tokens",
+        Field::OutputTokens,
+        output_note,
+    );
     if usage.prompt.is_none() && usage.completion.is_none() {
         note(reading, origin, "total_tokens", Field::TotalTokens, "");
     }
     note(reading, origin, "cache_read_tokens", Field::CacheRead, "");
-    note(reading, origin, "cache_write_tokens", Field::CacheWrite, "");
+    if reading.has(Field::CacheWrite) {
+        note(reading, origin, "cache_write_tokens", Field::CacheWrite, "");
+    } else {
+        note(
+            reading,
+            origin,
+            "cache_write_tokens",
+            Field::CacheWrite5m,
+            "part of the sum",
+        );
+        note(
+            reading,
+            origin,
+            "cache_write_tokens",
+            Field::CacheWrite1h,
+            "part of the sum",
+        );
+    }
     note(reading, origin, "reasoning_tokens", Field::Reasoning, "");
     usage
 }
@@ -141,16 +170,32 @@ mod tests {
     fn inclusive_and_exclusive_inputs_are_told_apart() {
         let prompt = |reported, known| normalise(reported, known).0.prompt.unwrap();
         assert_eq!(prompt(of(6347, 61, 4096, 2048, None), false), 6347);
-        assert_eq!(prompt(of(203, 61, 4096, 2048, None), false), 6347, "more cache than input");
-        assert_eq!(prompt(of(900, 10, 50, 0, Some(960)), false), 950, "the total says so");
+        assert_eq!(
+            prompt(of(203, 61, 4096, 2048, None), false),
+            6347,
+            "more cache than input"
+        );
+        assert_eq!(
+            prompt(of(900, 10, 50, 0, Some(960)), false),
+            950,
+            "the total says so"
+        );
         assert_eq!(prompt(of(900, 10, 50, 0, Some(910)), false), 900);
-        assert_eq!(prompt(of(900, 10, 50, 0, Some(910)), true), 950, "a known emitter overrides");
+        assert_eq!(
+            prompt(of(900, 10, 50, 0, Some(910)), true),
+            950,
+            "a known emitter overrides"
+        );
         assert_eq!(prompt(of(900, 10, 0, 0, Some(910)), true), 900);
     }
 
     #[test]
     fn reasoning_beside_the_output_is_added() {
-        let reported = Reported { output: Some(9), reasoning: Some(127), ..Reported::default() };
+        let reported = Reported {
+            output: Some(9),
+            reasoning: Some(127),
+            ..Reported::default()
+        };
         let (usage, _, done) = normalise(reported, false);
         assert_eq!((usage.completion, done), (Some(136), REASONING_ADDED));
     }
@@ -159,7 +204,10 @@ mod tests {
     fn unknown_stays_unknown() {
         let (usage, ..) = normalise(Reported::default(), true);
         assert_eq!(usage, Usage::default());
-        let total = Reported { total: Some(7), ..Reported::default() };
+        let total = Reported {
+            total: Some(7),
+            ..Reported::default()
+        };
         assert_eq!(normalise(total, false).0.total, Some(7));
     }
 }

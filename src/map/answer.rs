@@ -66,7 +66,10 @@ impl Answer {
             return None;
         }
         let raw: Raw = serde_json::from_slice(bytes).ok()?;
-        let id = raw.id.as_str().map(|id| limits::name(id, limits::NAME_BYTES));
+        let id = raw
+            .id
+            .as_str()
+            .map(|id| limits::name(id, limits::NAME_BYTES));
         Some(Answer {
             id: id.filter(|id| !id.is_empty()),
             usage: raw.usage.normalise().or_else(|| raw.meta.usage.normalise()),
@@ -77,9 +80,15 @@ impl Answer {
 impl RawUsage {
     fn normalise(&self) -> Option<Usage> {
         let count = |number: Option<f64>| fields::count(Value::Double(number?));
-        let inside = self.prompt_tokens_details.as_ref().or(self.input_tokens_details.as_ref());
+        let inside = self
+            .prompt_tokens_details
+            .as_ref()
+            .or(self.input_tokens_details.as_ref());
         // Anthropic's raw counts stand beside the input, OpenAI's are part of it.
-        let beside = self.cache_read_input_tokens.or(self.cache_creation_input_tokens).is_some();
+        let beside = self
+            .cache_read_input_tokens
+            .or(self.cache_creation_input_tokens)
+            .is_some();
         let reported = Reported {
             input: count(self.prompt_tokens).or_else(|| count(self.input_tokens)),
             output: count(self.completion_tokens).or_else(|| count(self.output_tokens)),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use super::{
     accounting, answer::Answer, classify::Kind, fields, fields::Field, limits, messages::Family,
-    normal, subject::Subject, transcript::Transcript,
+    normal, read::Reading, subject::Subject, transcript::Transcript,
 };
 use crate::{
     otlp::{Value, value::text},
@@ -21,22 +21,36 @@ pub fn record(subject: &Subject<'_, '_>) -> Option<LlmCall> {
     let is_embedding = subject.kind == Some(Kind::Embedding);
     let parameters = parameters(subject);
     let names = Names::of(subject, &parameters);
-    let mut origin = Origin { dialect: reading.dialect.name, numbers: Vec::new() };
+    let mut origin = Origin {
+        dialect: reading.dialect.name,
+        numbers: Vec::new(),
+    };
     if names.provider_told_by_model {
-        origin.numbers.push(("provider", "model".to_owned(), "told by the model's name"));
+        origin
+            .numbers
+            .push(("provider", "model".to_owned(), "told by the model's name"));
     }
     let mut usage = accounting::usage(reading, names.provider.as_deref(), &mut origin);
-    let answer = (!is_container).then(|| Answer::read(reading)).flatten().unwrap_or_default();
+    let answer = (!is_container)
+        .then(|| Answer::read(reading))
+        .flatten()
+        .unwrap_or_default();
     if !usage.is_known()
         && let Some(raw) = answer.usage
     {
         usage = raw;
-        origin.numbers.push(("prompt_tokens", "output.value".to_owned(), "usage in the answer"));
+        origin.numbers.push((
+            "prompt_tokens",
+            "output.value".to_owned(),
+            "usage in the answer",
+        ));
     }
     if subject.ending.error_type.is_some() && usage.total == Some(0) {
         // A failed call's zeros are a counter that was never set, not a count.
         usage = Usage::default();
-        origin.numbers.retain(|(column, ..)| !column.ends_with("_tokens"));
+        origin
+            .numbers
+            .retain(|(column, ..)| !column.ends_with("_tokens"));
     }
     let content = Content::of(subject, is_embedding);
     let says_enough = usage.is_known()
@@ -44,9 +58,19 @@ pub fn record(subject: &Subject<'_, '_>) -> Option<LlmCall> {
     if is_container && !says_enough {
         return None;
     }
+    let temperature = asked(reading, &parameters, Field::Temperature, &["temperature"]);
+    let top_p = asked(reading, &parameters, Field::TopP, &["top_p", "topP"]);
+    let max_tokens = asked(reading, &parameters, Field::MaxTokens, &MAX_TOKENS);
+    for (column, asked) in [
+        ("temperature", &temperature),
+        ("top_p", &top_p),
+        ("max_tokens", &max_tokens),
+    ] {
+        if let Some((_, key, done)) = asked {
+            origin.numbers.push((column, key.clone(), done));
+        }
+    }
     for (column, field) in [
-        ("temperature", Field::Temperature),
-        ("max_tokens", Field::MaxTokens),
         ("reported_cost", Field::ReportedCost),
         ("ttft_ms", Field::TtftSeconds),
         ("ttft_ms", Field::TtftMillis),
@@ -69,22 +93,23 @@ pub fn record(subject: &Subject<'_, '_>) -> Option<LlmCall> {
         prompt: kept(subject, content.prompt),
         system_prompt: kept(subject, content.system),
         response: kept(subject, content.response),
-        temperature: reading
-            .number(Field::Temperature)
-            .or_else(|| parameter_number(&parameters, &["temperature"])),
-        top_p: reading
-            .number(Field::TopP)
-            .or_else(|| parameter_number(&parameters, &["top_p", "topP"])),
-        max_tokens: reading
-            .count(Field::MaxTokens)
-            .or_else(|| parameter_number(&parameters, &MAX_TOKENS).and_then(whole))
+        temperature: temperature.map(|(number, ..)| number),
+        top_p: top_p.map(|(number, ..)| number),
+        max_tokens: max_tokens
+            .and_then(|(number, ..)| fields::count(Value::Double(number)))
             .filter(|max| *max > 0),
-        reasoning_level: reading.name(Field::ReasoningLevel).or_else(|| reasoning(&parameters)),
+        reasoning_level: reading
+            .name(Field::ReasoningLevel)
+            .or_else(|| reasoning(&parameters)),
         finish_reason,
         streamed: streamed(subject, &parameters),
         usage,
-        audio_seconds: reading.number(Field::AudioSeconds).filter(|seconds| *seconds >= 0.0),
-        reported_cost: reading.number(Field::ReportedCost).filter(|usd| *usd >= 0.0),
+        audio_seconds: reading
+            .number(Field::AudioSeconds)
+            .filter(|seconds| *seconds >= 0.0),
+        reported_cost: reading
+            .number(Field::ReportedCost)
+            .filter(|usd| *usd >= 0.0),
         service_tier: reading
             .name(Field::ServiceTier)
             .or_else(|| parameter_text(&parameters, &["service_tier"])),
@@ -105,8 +130,13 @@ pub fn record(subject: &Subject<'_, '_>) -> Option<LlmCall> {
 }
 
 /// Names of the token limit among request parameters, as the providers spell it.
-const MAX_TOKENS: [&str; 5] =
-    ["max_tokens", "max_completion_tokens", "max_output_tokens", "maxTokens", "maxOutputTokens"];
+const MAX_TOKENS: [&str; 5] = [
+    "max_tokens",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "maxTokens",
+    "maxOutputTokens",
+];
 
 struct Names {
     provider: Option<String>,
@@ -134,16 +164,28 @@ impl Names {
             .find_map(|field| normal::provider(&reading.text(field)?));
         let told = asked.as_deref().and_then(|asked| {
             let (vendor, rest) = asked.split_once('/').unwrap_or(("", asked));
-            normal::provider_of_model(rest).map(str::to_owned).or_else(|| normal::provider(vendor))
+            normal::provider_of_model(rest)
+                .map(str::to_owned)
+                .or_else(|| normal::provider(vendor))
         });
         let provider_told_by_model = said.is_none() && told.is_some();
         let provider = said.or(told);
         let clean = |name: &str| normal::model(name, provider.as_deref());
         let model = asked.as_deref().and_then(clean);
-        let answered = reading.text(Field::ResponseModel).and_then(|name| clean(&name));
-        let response_model =
-            answered.or_else(|| any.as_deref().and_then(clean).filter(|any| Some(any) != model.as_ref()));
-        Names { provider, provider_told_by_model, model, response_model }
+        let answered = reading
+            .text(Field::ResponseModel)
+            .and_then(|name| clean(&name));
+        let response_model = answered.or_else(|| {
+            any.as_deref()
+                .and_then(clean)
+                .filter(|any| Some(any) != model.as_ref())
+        });
+        Names {
+            provider,
+            provider_told_by_model,
+            model,
+            response_model,
+        }
     }
 }
 
@@ -167,8 +209,15 @@ impl Content {
                 .filter_map(|member| fields::scalar(member.value))
                 .collect();
             let joined = (!texts.is_empty()).then(|| texts.join("\n"));
-            let prompt = joined.or_else(|| said.prompt(true)).or_else(|| heard.prompt(true));
-            return Content { prompt, system: None, response: None, finish: None };
+            let prompt = joined
+                .or_else(|| said.prompt(true))
+                .or_else(|| heard.prompt(true));
+            return Content {
+                prompt,
+                system: None,
+                response: None,
+                finish: None,
+            };
         }
         Content {
             prompt: said.prompt(false).or_else(|| heard.prompt(false)),
@@ -187,7 +236,9 @@ fn kept(subject: &Subject<'_, '_>, content: Option<String>) -> Option<String> {
 
 fn fields_finish(subject: &Subject<'_, '_>) -> Option<String> {
     let got = subject.reading.got(Field::FinishReason)?;
-    fields::list(got.value).iter().find_map(|word| normal::finish_reason(word))
+    fields::list(got.value)
+        .iter()
+        .find_map(|word| normal::finish_reason(word))
 }
 
 /// The app's own word, then what the operation's name says, then the kind of span.
@@ -212,10 +263,16 @@ fn call_type(subject: &Subject<'_, '_>, operation: Option<&str>) -> CallType {
 const WORDS: &[(&[&str], CallType)] = &[
     (&["sentiment"], CallType::SentimentAnalysis),
     (&["summar"], CallType::Summarization),
-    (&["classif", "categori", "routing"], CallType::Classification),
+    (
+        &["classif", "categori", "routing"],
+        CallType::Classification,
+    ),
     (&["extract", "parse"], CallType::Extraction),
     (&["rag_synthesis", "synthes"], CallType::RagSynthesis),
-    (&["rag_query", "query_rewrite", "query_expansion"], CallType::RagQuery),
+    (
+        &["rag_query", "query_rewrite", "query_expansion"],
+        CallType::RagQuery,
+    ),
 ];
 
 /// The request's parameters where they come as one JSON text.
@@ -233,12 +290,28 @@ fn parameters(subject: &Subject<'_, '_>) -> Map<String, Json> {
     }
 }
 
-fn parameter_number(parameters: &Map<String, Json>, keys: &[&str]) -> Option<f64> {
-    let value = keys.iter().find_map(|key| parameters.get(*key).filter(|v| !v.is_null()))?;
-    value
+/// A number that was asked for, the attribute it stands in, and what was done to get it.
+fn asked(
+    reading: &Reading<'_, '_>,
+    parameters: &Map<String, Json>,
+    field: Field,
+    names: &[&str],
+) -> Option<(f64, String, &'static str)> {
+    let key = |field| {
+        let key = reading.got(field).map(|got| text(got.key).into_owned());
+        key.unwrap_or_default()
+    };
+    if let Some(number) = reading.number(field) {
+        return Some((number, key(field), ""));
+    }
+    let value = names
+        .iter()
+        .find_map(|name| parameters.get(*name).filter(|v| !v.is_null()))?;
+    let number = value
         .as_f64()
         .or_else(|| value.as_str()?.trim().parse().ok())
-        .filter(|number: &f64| number.is_finite())
+        .filter(|number: &f64| number.is_finite())?;
+    Some((number, key(Field::Parameters), "read in its JSON"))
 }
 
 fn parameter_text(parameters: &Map<String, Json>, keys: &[&str]) -> Option<String> {
@@ -246,12 +319,11 @@ fn parameter_text(parameters: &Map<String, Json>, keys: &[&str]) -> Option<Strin
     Some(limits::name(text, limits::NAME_BYTES)).filter(|text| !text.is_empty())
 }
 
-fn whole(number: f64) -> Option<i64> {
-    fields::count(Value::Double(number))
-}
-
 fn reasoning(parameters: &Map<String, Json>) -> Option<String> {
-    let inner = parameters.get("reasoning").and_then(|r| r.get("effort")).and_then(Json::as_str);
+    let inner = parameters
+        .get("reasoning")
+        .and_then(|r| r.get("effort"))
+        .and_then(Json::as_str);
     let level = inner.or_else(|| parameters.get("reasoning_effort").and_then(Json::as_str))?;
     Some(limits::name(level, limits::NAME_BYTES))
 }
@@ -259,20 +331,34 @@ fn reasoning(parameters: &Map<String, Json>) -> Option<String> {
 /// Said by an attribute or the request, or shown by the stream's first piece or the name of the
 /// function that was called (`generate_content_stream`).
 fn streamed(subject: &Subject<'_, '_>, parameters: &Map<String, Json>) -> Option<bool> {
-    let asked = || ["stream", "streaming"].iter().find_map(|key| parameters.get(*key)?.as_bool());
+    let asked = || {
+        ["stream", "streaming"]
+            .iter()
+            .find_map(|key| parameters.get(*key)?.as_bool())
+    };
     let said = subject.reading.flag(Field::Streamed).or_else(asked);
     let ends_with_stream = |name: &str| name.to_ascii_lowercase().ends_with("stream");
     let shown = subject.events.first_chunk.is_some()
         || ends_with_stream(subject.name)
-        || subject.reading.text(Field::FunctionName).is_some_and(|name| ends_with_stream(&name));
-    if said.is_none() && shown { Some(true) } else { said }
+        || subject
+            .reading
+            .text(Field::FunctionName)
+            .is_some_and(|name| ends_with_stream(&name));
+    if said.is_none() && shown {
+        Some(true)
+    } else {
+        said
+    }
 }
 
 /// Milliseconds to the first token; a time beyond the span's own duration is a wrong unit.
 fn ttft_ms(subject: &Subject<'_, '_>) -> Option<f64> {
     let reading = subject.reading;
     let from_event = || {
-        let at = subject.events.first_chunk?.checked_sub(subject.span.start_unix_ns)?;
+        let at = subject
+            .events
+            .first_chunk?
+            .checked_sub(subject.span.start_unix_ns)?;
         Some(at as f64 / 1e6)
     };
     let ms = reading
@@ -286,14 +372,27 @@ fn ttft_ms(subject: &Subject<'_, '_>) -> Option<f64> {
 
 fn tags(subject: &Subject<'_, '_>) -> Option<Vec<String>> {
     let tags = fields::list(subject.reading.got(Field::Tags)?.value);
-    let tags = tags.iter().take(limits::TAGS).map(|tag| limits::name(tag, limits::CONTEXT_BYTES));
+    let tags = tags
+        .iter()
+        .take(limits::TAGS)
+        .map(|tag| limits::name(tag, limits::CONTEXT_BYTES));
     Some(tags.collect::<Vec<_>>()).filter(|tags| !tags.is_empty())
 }
 
-/// The attributes that no column takes. Vectors are never kept.
+/// The attributes that no column takes. Vectors are never kept; where content is not, neither is
+/// anything long enough to be content.
 fn metadata(subject: &Subject<'_, '_>) -> Option<Json> {
     let mut kept = Map::new();
     for (key, value) in subject.reading.rest {
+        let may_be_content = match value {
+            Value::Str(bytes) | Value::Array(bytes) | Value::Map(bytes) | Value::Bytes(bytes) => {
+                bytes.len() > limits::CONTEXT_BYTES
+            }
+            _ => false,
+        };
+        if may_be_content && !subject.keep_content {
+            continue;
+        }
         if let Some(json) = detail(*value) {
             kept.insert(limits::name(&text(key), limits::NAME_BYTES), json);
         }
@@ -301,15 +400,26 @@ fn metadata(subject: &Subject<'_, '_>) -> Option<Json> {
     (!kept.is_empty()).then_some(Json::Object(kept))
 }
 
+/// Several doubles in a row.
+fn is_vector(value: Value<'_>) -> bool {
+    value
+        .items()
+        .take(4)
+        .filter(|item| matches!(item, Value::Double(_)))
+        .count()
+        == 4
+}
+
 fn detail(value: Value<'_>) -> Option<Json> {
     if fields::is_blank(value) {
         return None;
     }
     match value {
-        Value::Str(bytes) => {
-            Some(Json::String(limits::content(&text(bytes), limits::DETAIL_BYTES)))
-        }
-        Value::Array(_) if value.items().take(8).filter(|v| matches!(v, Value::Double(_))).count() > 3 => None,
+        Value::Str(bytes) => Some(Json::String(limits::content(
+            &text(bytes),
+            limits::DETAIL_BYTES,
+        ))),
+        Value::Array(_) if is_vector(value) => None,
         Value::Array(bytes) | Value::Map(bytes) | Value::Bytes(bytes)
             if bytes.len() > limits::DETAIL_BYTES =>
         {

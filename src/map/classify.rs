@@ -76,7 +76,10 @@ pub fn kind(reading: &Reading<'_, '_>, span_name: &str) -> Option<Kind> {
 fn said_kind(reading: &Reading<'_, '_>) -> Option<Kind> {
     reading.kinds().find_map(|(dialect, word)| {
         let word = word.trim();
-        let entry = dialect.kinds.iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
+        let entry = dialect
+            .kinds
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(word));
         entry.map(|(_, kind)| *kind)
     })
 }
@@ -124,9 +127,14 @@ fn has_usage(reading: &Reading<'_, '_>) -> bool {
 }
 
 fn has_speech(reading: &Reading<'_, '_>) -> bool {
-    [Field::AudioDuration, Field::TranscriptLength, Field::SpeechEvent, Field::ChunkIndex]
-        .iter()
-        .any(|field| reading.has(*field))
+    [
+        Field::AudioDuration,
+        Field::TranscriptLength,
+        Field::SpeechEvent,
+        Field::ChunkIndex,
+    ]
+    .iter()
+    .any(|field| reading.has(*field))
 }
 
 /// Names of the parse stage, and of LangChain's parsers of structured answers.
@@ -150,9 +158,22 @@ pub fn is_named_parse(span_name: &[u8]) -> bool {
 
 /// Words for looking something up, as databases spell their operations.
 const SEARCHES: [&str; 16] = [
-    "query", "search", "search_batch", "query_points", "query_batch", "similarity_search",
-    "hybrid_search", "vector_search", "recommend", "recommend_batch", "discover", "near_text",
-    "near_vector", "retrieve", "select", "get_nearest",
+    "query",
+    "search",
+    "search_batch",
+    "query_points",
+    "query_batch",
+    "similarity_search",
+    "hybrid_search",
+    "vector_search",
+    "recommend",
+    "recommend_batch",
+    "discover",
+    "near_text",
+    "near_vector",
+    "retrieve",
+    "select",
+    "get_nearest",
 ];
 
 /// A query on a vector store, or on any database where the attributes speak of vectors.
@@ -171,9 +192,9 @@ fn is_search(reading: &Reading<'_, '_>, span_name: &str) -> bool {
         return shows_vectors;
     }
     let operation = reading.text(Field::DbOperation);
-    let word = operation.as_deref().unwrap_or_else(|| {
-        span_name.rsplit(['.', ' ']).next().unwrap_or_default()
-    });
+    let word = operation
+        .as_deref()
+        .unwrap_or_else(|| span_name.rsplit(['.', ' ']).next().unwrap_or_default());
     let word = word.trim_start_matches('_').to_ascii_lowercase();
     SEARCHES.contains(&&*word) || (operation.is_none() && shows_vectors)
 }

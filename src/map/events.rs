@@ -2,8 +2,7 @@
 
 use super::{
     dialect::Event,
-    fields,
-    limits,
+    fields, limits,
     read::{Lookup, Scratch},
     transcript::Transcript,
 };
@@ -55,7 +54,9 @@ impl<'a> Events<'a> {
                     found.transcript.output.extend(details.output);
                 }
                 Some(brings) => {
-                    found.transcript.add_event(brings, Value::Empty, event.attributes());
+                    found
+                        .transcript
+                        .add_event(brings, Value::Empty, event.attributes());
                 }
                 None => {}
             }

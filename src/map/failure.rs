@@ -40,24 +40,57 @@ const SEVERITIES: &[(Severity, &[&str])] = &[
     (
         Severity::Warning,
         &[
-            "context_length", "context length", "context window", "token limit", "token_limit",
-            "too many tokens", "max_tokens", "input is too long", "prompt is too long",
+            "context_length",
+            "context length",
+            "context window",
+            "token limit",
+            "token_limit",
+            "too many tokens",
+            "max_tokens",
+            "input is too long",
+            "prompt is too long",
         ],
     ),
     (
         Severity::Error,
         &[
-            "ratelimit", "rate_limit", "rate limit", "too many requests", "resource_exhausted",
-            "throttl", "timeout", "timed out", "deadline", "json", "parse", "decode",
+            "ratelimit",
+            "rate_limit",
+            "rate limit",
+            "too many requests",
+            "resource_exhausted",
+            "throttl",
+            "timeout",
+            "timed out",
+            "deadline",
+            "json",
+            "parse",
+            "decode",
         ],
     ),
     (
         Severity::Critical,
         &[
-            "authenticat", "unauthorized", "permission", "forbidden", "api key", "api_key",
-            "insufficient_quota", "internalserver", "internal server", "server_error",
-            "serviceunavailable", "service unavailable", "unavailable", "overloaded",
-            "bad gateway", "badgateway", "apiconnection", "connection", "apierror", "api_error",
+            "authenticat",
+            "unauthorized",
+            "permission",
+            "forbidden",
+            "api key",
+            "api_key",
+            "insufficient_quota",
+            "internalserver",
+            "internal server",
+            "server_error",
+            "serviceunavailable",
+            "service unavailable",
+            "unavailable",
+            "overloaded",
+            "bad gateway",
+            "badgateway",
+            "apiconnection",
+            "connection",
+            "apierror",
+            "api_error",
         ],
     ),
 ];
@@ -77,25 +110,43 @@ pub fn severity(error_type: Option<&str>, message: Option<&str>, http: Option<i6
 }
 
 /// How a span ended.
-pub fn ending(span: &SpanView<'_>, reading: Option<&Reading<'_, '_>>, events: &Events<'_>) -> Ending {
-    let code = reading.and_then(|r| r.name(Field::ErrorType)).filter(|code| !is_none(code));
+pub fn ending(
+    span: &SpanView<'_>,
+    reading: Option<&Reading<'_, '_>>,
+    events: &Events<'_>,
+) -> Ending {
+    let code = reading
+        .and_then(|r| r.name(Field::ErrorType))
+        .filter(|code| !is_none(code));
     let failed = span.status_code == STATUS_ERROR
         || (span.status_code != STATUS_OK && (code.is_some() || events.exception.is_some()));
     if !failed {
-        let status = if span.end_unix_ns == 0 { Status::Pending } else { Status::Success };
-        return Ending { status, ..Ending::default() };
+        let status = if span.end_unix_ns == 0 {
+            Status::Pending
+        } else {
+            Status::Success
+        };
+        return Ending {
+            status,
+            ..Ending::default()
+        };
     }
     let http = reading.and_then(|r| r.count(Field::HttpStatus));
     let exception = exception(events);
     let status_text = Some(text(span.status_message).into_owned()).filter(|m| !m.trim().is_empty());
     let message = status_text
         .or_else(|| exception.message.clone())
-        .or_else(|| reading.and_then(|r| r.text(Field::ErrorMessage)).map(|m| m.into_owned()))
+        .or_else(|| {
+            reading
+                .and_then(|r| r.text(Field::ErrorMessage))
+                .map(|m| m.into_owned())
+        })
         .map(|message| limits::content(&message, limits::DETAIL_BYTES));
     let status = status(code.as_deref(), exception.class.as_deref(), http);
-    let error_type = code
-        .or(exception.class)
-        .or_else(|| http.filter(|http| *http >= 400).map(|http| http.to_string()));
+    let error_type = code.or(exception.class).or_else(|| {
+        http.filter(|http| *http >= 400)
+            .map(|http| http.to_string())
+    });
     Ending {
         status,
         severity: Some(severity(error_type.as_deref(), message.as_deref(), http)),
@@ -161,24 +212,45 @@ mod tests {
         for (kind, message, want) in [
             ("openai.RateLimitError", "", Severity::Error),
             ("429", "", Severity::Error),
-            ("openai.APITimeoutError", "Request timed out.", Severity::Error),
+            (
+                "openai.APITimeoutError",
+                "Request timed out.",
+                Severity::Error,
+            ),
             ("JSONDecodeError", "", Severity::Error),
-            ("openai.BadRequestError", "maximum context length is 128000", Severity::Warning),
+            (
+                "openai.BadRequestError",
+                "maximum context length is 128000",
+                Severity::Warning,
+            ),
             ("openai.AuthenticationError", "", Severity::Critical),
             ("500", "", Severity::Critical),
             ("openai.InternalServerError", "", Severity::Critical),
             ("ValueError", "", Severity::Error),
         ] {
-            assert_eq!(severity(Some(kind), Some(message), None), want, "{kind} {message}");
+            assert_eq!(
+                severity(Some(kind), Some(message), None),
+                want,
+                "{kind} {message}"
+            );
         }
     }
 
     #[test]
     fn the_code_says_how_a_call_ended() {
         assert_eq!(status(Some("timeout"), None, None), Status::Timeout);
-        assert_eq!(status(Some("DEADLINE_EXCEEDED"), None, None), Status::Timeout);
+        assert_eq!(
+            status(Some("DEADLINE_EXCEEDED"), None, None),
+            Status::Timeout
+        );
         assert_eq!(status(None, None, Some(504)), Status::Timeout);
-        assert_eq!(status(None, Some("asyncio.CancelledError"), None), Status::Cancelled);
-        assert_eq!(status(None, Some("openai.APITimeoutError"), None), Status::Error);
+        assert_eq!(
+            status(None, Some("asyncio.CancelledError"), None),
+            Status::Cancelled
+        );
+        assert_eq!(
+            status(None, Some("openai.APITimeoutError"), None),
+            Status::Error
+        );
     }
 }

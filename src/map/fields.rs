@@ -308,7 +308,11 @@ pub fn flag(value: Value<'_>) -> Option<bool> {
         Value::Int(int @ 0..=1) => Some(int == 1),
         Value::Str(bytes) => {
             let word = bytes.trim_ascii();
-            let is = |words: &[&str]| words.iter().any(|w| word.eq_ignore_ascii_case(w.as_bytes()));
+            let is = |words: &[&str]| {
+                words
+                    .iter()
+                    .any(|w| word.eq_ignore_ascii_case(w.as_bytes()))
+            };
             if is(&["true", "1", "yes", "hit"]) {
                 Some(true)
             } else if is(&["false", "0", "no", "miss"]) {

@@ -47,7 +47,11 @@ impl Joined {
         };
         if !matches!(
             event,
-            Event::Message(_) | Event::Choice | Event::Prompt(_) | Event::Completion(_) | Event::Details
+            Event::Message(_)
+                | Event::Choice
+                | Event::Prompt(_)
+                | Event::Completion(_)
+                | Event::Details
         ) {
             return false;
         }
@@ -61,7 +65,11 @@ impl Joined {
         if event == Event::Details {
             heard.add_details(log, scope, lookup, scratch);
         } else {
-            let body = if fields::is_blank(log.body) { Value::Empty } else { log.body };
+            let body = if fields::is_blank(log.body) {
+                Value::Empty
+            } else {
+                log.body
+            };
             heard.transcript.add_event(event, body, log.attributes());
         }
         true
@@ -83,7 +91,11 @@ impl Joined {
                 finish_reason: heard.finish.or_else(|| heard.transcript.finish_reason()),
                 usage: heard.usage,
             };
-            let empty = CallContent { key, received_at, ..CallContent::default() };
+            let empty = CallContent {
+                key,
+                received_at,
+                ..CallContent::default()
+            };
             if content != empty {
                 out.push(content);
             }
@@ -104,10 +116,17 @@ impl Heard {
         let said = Transcript::of(&reading, false);
         self.transcript.input.extend(said.input);
         self.transcript.output.extend(said.output);
-        let reasons = reading.got(Field::FinishReason).map(|got| fields::list(got.value));
-        let finish = reasons.unwrap_or_default().iter().find_map(|word| normal::finish_reason(word));
+        let reasons = reading
+            .got(Field::FinishReason)
+            .map(|got| fields::list(got.value));
+        let finish = reasons
+            .unwrap_or_default()
+            .iter()
+            .find_map(|word| normal::finish_reason(word));
         self.finish = self.finish.take().or(finish);
-        let provider = reading.text(Field::Provider).and_then(|sent| normal::provider(&sent));
+        let provider = reading
+            .text(Field::Provider)
+            .and_then(|sent| normal::provider(&sent));
         let usage = accounting::usage(&reading, provider.as_deref(), &mut Origin::default());
         // A failed call's zeros are a counter that was never set, not a count.
         if usage.is_known() && !(reading.has(Field::ErrorType) && usage.total == Some(0)) {

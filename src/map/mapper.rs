@@ -71,14 +71,21 @@ struct Group<'a> {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { context: BTreeMap::new(), keep_content: true }
+        Self {
+            context: BTreeMap::new(),
+            keep_content: true,
+        }
     }
 }
 
 impl Config {
     /// Says what makes no sense in the settings.
     pub fn check(&self) -> Result<(), Error> {
-        match self.context.keys().find(|column| context::column(column).is_none()) {
+        match self
+            .context
+            .keys()
+            .find(|column| context::column(column).is_none())
+        {
             Some(column) => Err(Error::UnknownColumn(column.clone())),
             None => Ok(()),
         }
@@ -94,7 +101,10 @@ impl Mapper {
             .context
             .iter()
             .flat_map(|(column, keys)| keys.iter().map(move |key| (key.as_str(), column.as_str())));
-        Self { lookup: Lookup::new(extra), keep_content: config.keep_content }
+        Self {
+            lookup: Lookup::new(extra),
+            keep_content: config.keep_content,
+        }
     }
 
     /// Maps one payload and adds what it gives to `out`. Metrics have nothing to map.
@@ -140,8 +150,15 @@ impl Mapper {
         out.rejected += u64::from(walked.is_err());
     }
 
-    fn enter<'g, 'a>(&self, view: ScopeView<'a>, group: &'g mut Option<Group<'a>>) -> &'g Group<'a> {
-        if !group.as_ref().is_some_and(|known| known.view.is_same(&view)) {
+    fn enter<'g, 'a>(
+        &self,
+        view: ScopeView<'a>,
+        group: &'g mut Option<Group<'a>>,
+    ) -> &'g Group<'a> {
+        if !group
+            .as_ref()
+            .is_some_and(|known| known.view.is_same(&view))
+        {
             *group = None;
         }
         group.get_or_insert_with(|| {
@@ -172,19 +189,20 @@ impl Mapper {
         };
         mapped.key.trace_id = span.trace_id;
         mapped.key.span_id = span.span_id;
-        let known = self.lookup.walk(span.attributes(), scratch);
+        let may_be_ours = self.lookup.walk(span.attributes(), scratch);
+        mapped.context = scratch.context();
         let is_root = span.parent_span_id.is_none();
-        if !known && !is_root && !classify::is_named_parse(span.name) {
+        if !may_be_ours && !is_root && !classify::is_named_parse(span.name) {
             return mapped;
         }
-        mapped.context = scratch.context();
-        let name = request::span_name(span.name);
+        let name = text(span.name);
         let reading = scratch.settle(&group.scope, group.scope_dialect);
         let kind = classify::kind(&reading, &name);
         mapped.role = kind.map(Kind::role).unwrap_or_default();
-        mapped.is_genai =
-            kind.is_some() || reading.is_genai() || classify::touches_vectors(&reading);
-        let is_request = is_root && matches!(mapped.role, Role::None | Role::Rollup);
+        let touches_vectors = classify::touches_vectors(&reading);
+        mapped.is_genai = kind.is_some() || reading.is_genai() || touches_vectors;
+        let is_request =
+            is_root && matches!(kind, None | Some(Kind::Container)) && !touches_vectors;
         if kind.is_none() && !is_request {
             return mapped;
         }

@@ -116,7 +116,10 @@ pub fn from_members<'m, 'a: 'm>(members: impl Iterator<Item = &'m Member<'a>>) -
             continue;
         };
         if drafts.len() < MAX_MESSAGES || drafts.contains_key(&member.index) {
-            drafts.entry(member.index).or_default().set(member.path, &text);
+            drafts
+                .entry(member.index)
+                .or_default()
+                .set(member.path, &text);
         }
     }
     drafts.into_values().map(Draft::finish).collect()
@@ -169,7 +172,9 @@ impl Draft {
                 push_text(&mut self.message.text, text);
             }
         }
-        self.message.calls.extend(self.calls.into_values().map(Json::Object));
+        self.message
+            .calls
+            .extend(self.calls.into_values().map(Json::Object));
         self.message
     }
 }
@@ -182,7 +187,10 @@ fn argument(step: &str, text: &str) -> Json {
 }
 
 fn is_reasoning(kind: &str) -> bool {
-    matches!(kind, "reasoning" | "thinking" | "redacted_thinking" | "thought")
+    matches!(
+        kind,
+        "reasoning" | "thinking" | "redacted_thinking" | "thought"
+    )
 }
 
 fn push_text(text: &mut String, more: &str) {
@@ -215,20 +223,44 @@ fn from_text(text: &str, out: &mut Vec<Message>, depth: usize) {
         && start.starts_with(['[', '{', '"'])
         && let Ok(json) = serde_json::from_str::<Json>(start)
     {
+        let first = out.len();
         match &json {
-            Json::String(inner) => from_text(inner, out, depth + 1),
+            Json::String(inner) => return from_text(inner, out, depth + 1),
             _ => from_json(&json, out, depth),
+        }
+        // JSON that holds no message is the text of one: an answer in JSON, a form's input.
+        if out.len() == first && json.as_object().is_some_and(|object| !object.is_empty()) {
+            out.push(Message {
+                text: text.to_owned(),
+                ..Message::default()
+            });
         }
     } else if text.trim() != REDACTED {
         let text = text.to_owned();
-        out.push(Message { text, ..Message::default() });
+        out.push(Message {
+            text,
+            ..Message::default()
+        });
     }
 }
 
 /// Keys under which a request or an answer keeps its messages.
 const WRAPPERS: [&str; 15] = [
-    "messages", "contents", "choices", "generations", "candidates", "replies", "output", "input",
-    "inputs", "prompt", "query", "question", "text", "kwargs", "data",
+    "messages",
+    "contents",
+    "choices",
+    "generations",
+    "candidates",
+    "replies",
+    "output",
+    "input",
+    "inputs",
+    "prompt",
+    "query",
+    "question",
+    "text",
+    "kwargs",
+    "data",
 ];
 
 fn from_json(json: &Json, out: &mut Vec<Message>, depth: usize) {
@@ -248,14 +280,23 @@ fn from_array(items: &[Json], out: &mut Vec<Message>, depth: usize) {
         && Speaker::parse(role) != Speaker::Unknown
     {
         let (speaker, text) = (Speaker::parse(role), text.clone());
-        out.push(Message { speaker, text, ..Message::default() });
+        out.push(Message {
+            speaker,
+            text,
+            ..Message::default()
+        });
         return;
     }
     let is_part = |item: &Json| {
-        item.get("type").and_then(Json::as_str).is_some_and(|t| Speaker::parse(t) == Speaker::Unknown)
-            && ["role", "parts", "message", "content"].iter().all(|key| {
-                item.get(key).is_none_or(|inner| *key == "content" && inner.is_string())
-            })
+        item.get("type")
+            .and_then(Json::as_str)
+            .is_some_and(|t| Speaker::parse(t) == Speaker::Unknown)
+            && ["role", "parts", "message", "kwargs", "content"]
+                .iter()
+                .all(|key| {
+                    item.get(key)
+                        .is_none_or(|inner| *key == "content" && inner.is_string())
+                })
     };
     if !items.is_empty() && items.iter().all(is_part) {
         let mut message = Message::default();
@@ -289,7 +330,10 @@ fn from_object(object: &Map<String, Json>, out: &mut Vec<Message>, depth: usize)
     if let Some(inner) = object.get("kwargs").or_else(|| object.get("data"))
         && (object.contains_key("lc") || object.contains_key("type"))
     {
-        let class = object.get("id").and_then(Json::as_array).and_then(|id| id.last()?.as_str());
+        let class = object
+            .get("id")
+            .and_then(Json::as_array)
+            .and_then(|id| id.last()?.as_str());
         let first = out.len();
         from_json(inner, out, depth + 1);
         for message in out.iter_mut().skip(first) {
@@ -299,10 +343,19 @@ fn from_object(object: &Map<String, Json>, out: &mut Vec<Message>, depth: usize)
         }
         return;
     }
-    let speaker = word("role").or(word("type")).map(Speaker::parse).unwrap_or_default();
-    let holds = ["content", "parts", "tool_calls"].iter().any(|key| object.contains_key(*key));
+    let speaker = word("role")
+        .or(word("type"))
+        .map(Speaker::parse)
+        .unwrap_or_default();
+    let holds = ["content", "parts", "tool_calls"]
+        .iter()
+        .any(|key| object.contains_key(*key));
     if word("role").is_some() || speaker != Speaker::Unknown || holds {
-        let mut message = Message { speaker, finish, ..Message::default() };
+        let mut message = Message {
+            speaker,
+            finish,
+            ..Message::default()
+        };
         for key in ["content", "parts", "tool_calls", "function_call", "refusal"] {
             if let Some(inner) = object.get(key) {
                 content(inner, &mut message, depth + 1);
@@ -321,7 +374,9 @@ fn from_object(object: &Map<String, Json>, out: &mut Vec<Message>, depth: usize)
         if let Some(inner) = object.get(key) {
             let first = out.len();
             from_json(inner, out, depth + 1);
-            out.iter_mut().skip(first).for_each(|m| m.speaker = Speaker::System);
+            out.iter_mut()
+                .skip(first)
+                .for_each(|m| m.speaker = Speaker::System);
         }
     }
     if let Some(inner) = WRAPPERS.iter().find_map(|key| object.get(*key)) {
@@ -336,33 +391,54 @@ fn content(json: &Json, message: &mut Message, depth: usize) {
     }
     match json {
         Json::String(text) => push_text(&mut message.text, text),
-        Json::Array(items) => items.iter().for_each(|item| content(item, message, depth + 1)),
+        Json::Array(items) => items
+            .iter()
+            .for_each(|item| content(item, message, depth + 1)),
         Json::Object(object) => part(object, message, depth + 1),
         _ => {}
     }
 }
 
 fn part(object: &Map<String, Json>, message: &mut Message, depth: usize) {
-    let kind = object.get("type").and_then(Json::as_str).unwrap_or_default();
+    let kind = object
+        .get("type")
+        .and_then(Json::as_str)
+        .unwrap_or_default();
     if is_reasoning(kind) || object.get("thought") == Some(&Json::Bool(true)) {
         return;
     }
-    let call = object.get("function").or_else(|| object.get("functionCall")).unwrap_or(&Json::Null);
-    let is_call = matches!(kind, "tool_call" | "tool_use" | "function_call" | "server_tool_call");
+    let call = object
+        .get("function")
+        .or_else(|| object.get("functionCall"))
+        .unwrap_or(&Json::Null);
+    let is_call = matches!(
+        kind,
+        "tool_call" | "tool_use" | "function_call" | "server_tool_call"
+    );
     if is_call || call.is_object() {
         let field = |key: &str| call.get(key).or_else(|| object.get(key)).cloned();
-        let arguments = field("arguments").or_else(|| field("input")).or_else(|| field("args"));
+        let arguments = field("arguments")
+            .or_else(|| field("input"))
+            .or_else(|| field("args"));
         let arguments = match arguments {
             Some(Json::String(text)) => Some(argument("arguments", &text)),
             other => other,
         };
-        let fields = [("id", field("id")), ("name", field("name")), ("arguments", arguments)];
-        let known = fields.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        let fields = [
+            ("id", field("id")),
+            ("name", field("name")),
+            ("arguments", arguments),
+        ];
+        let known = fields
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.to_owned(), value?)));
         message.calls.push(Json::Object(known.collect()));
         return;
     }
-    if matches!(kind, "tool_result" | "tool_call_response" | "function_call_output")
-        && message.speaker == Speaker::User
+    if matches!(
+        kind,
+        "tool_result" | "tool_call_response" | "function_call_output"
+    ) && message.speaker == Speaker::User
     {
         return;
     }

@@ -26,6 +26,8 @@
 //! | `normal` | one spelling for providers, models, finish reasons, databases |
 //! | `times` `limits` | times made sane; how much of a text is kept |
 
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
 mod accounting;
 mod answer;
 mod call;

@@ -5,9 +5,25 @@ use super::limits;
 
 /// OTel's well-known providers, and two that it doesn't know yet but everybody sends.
 const PROVIDERS: [&str; 19] = [
-    "openai", "azure.ai.openai", "azure.ai.inference", "anthropic", "aws.bedrock", "cohere",
-    "deepseek", "gcp.gemini", "gcp.gen_ai", "gcp.vertex_ai", "groq", "ibm.watsonx.ai",
-    "mistral_ai", "moonshot_ai", "perplexity", "x_ai", "ollama", "openrouter", "together_ai",
+    "openai",
+    "azure.ai.openai",
+    "azure.ai.inference",
+    "anthropic",
+    "aws.bedrock",
+    "cohere",
+    "deepseek",
+    "gcp.gemini",
+    "gcp.gen_ai",
+    "gcp.vertex_ai",
+    "groq",
+    "ibm.watsonx.ai",
+    "mistral_ai",
+    "moonshot_ai",
+    "perplexity",
+    "x_ai",
+    "ollama",
+    "openrouter",
+    "together_ai",
 ];
 
 /// Other spellings of them.
@@ -44,8 +60,18 @@ const PROVIDER_ALIASES: &[(&str, &str)] = &[
 
 /// Names of frameworks that stand where a provider should.
 const FRAMEWORKS: [&str; 12] = [
-    "langchain", "langgraph", "spring_ai", "gcp.vertex.agent", "strands-agents", "strands",
-    "openai_agents", "llamaindex", "llama_index", "crewai", "haystack", "litellm",
+    "langchain",
+    "langgraph",
+    "spring_ai",
+    "gcp.vertex.agent",
+    "strands-agents",
+    "strands",
+    "openai_agents",
+    "llamaindex",
+    "llama_index",
+    "crewai",
+    "haystack",
+    "litellm",
 ];
 
 /// Starts of model names that one maker alone uses.
@@ -77,7 +103,12 @@ fn known_provider(name: &str) -> Option<&'static str> {
     PROVIDERS
         .iter()
         .find(|known| **known == name)
-        .or_else(|| PROVIDER_ALIASES.iter().find(|(alias, _)| *alias == name).map(|(_, p)| p))
+        .or_else(|| {
+            PROVIDER_ALIASES
+                .iter()
+                .find(|(alias, _)| *alias == name)
+                .map(|(_, p)| p)
+        })
         .copied()
 }
 
@@ -96,14 +127,26 @@ pub fn provider(sent: &str) -> Option<String> {
 /// The provider that a model's name tells, where no attribute does.
 pub fn provider_of_model(model: &str) -> Option<&'static str> {
     let model = model.to_ascii_lowercase();
-    let found = MAKERS.iter().find(|(start, _)| model.starts_with(start)).map(|(_, maker)| *maker);
+    let found = MAKERS
+        .iter()
+        .find(|(start, _)| model.starts_with(start))
+        .map(|(_, maker)| *maker);
     // `anthropic.claude-…-v1:0`, `eu.anthropic.…`: the form of Bedrock's model ids alone.
     let is_bedrock = || {
-        ["anthropic.", "amazon.", "meta.", "cohere.", "mistral.", "ai21."].iter().any(|vendor| {
+        [
+            "anthropic.",
+            "amazon.",
+            "meta.",
+            "cohere.",
+            "mistral.",
+            "ai21.",
+        ]
+        .iter()
+        .any(|vendor| {
             model.starts_with(vendor)
-                || model.split_once('.').is_some_and(|(region, rest)| {
-                    region.len() <= 6 && rest.starts_with(vendor)
-                })
+                || model
+                    .split_once('.')
+                    .is_some_and(|(region, rest)| region.len() <= 6 && rest.starts_with(vendor))
         })
     };
     found.or_else(|| is_bedrock().then_some("aws.bedrock"))
@@ -118,7 +161,11 @@ pub fn model(sent: &str, provider_name: Option<&str>) -> Option<String> {
         Some((vendor, rest)) if !rest.is_empty() => {
             let vendor = provider(vendor);
             let own = provider_name.is_none_or(|known| vendor.as_deref() == Some(known));
-            if own && vendor.is_some_and(|v| PROVIDERS.contains(&&*v)) { rest } else { name }
+            if own && vendor.is_some_and(|v| PROVIDERS.contains(&&*v)) {
+                rest
+            } else {
+                name
+            }
         }
         _ => name,
     };
@@ -128,7 +175,11 @@ pub fn model(sent: &str, provider_name: Option<&str>) -> Option<String> {
 
 /// stop, length, tool_call, content_filter, error, or the provider's own word in lower case.
 pub fn finish_reason(sent: &str) -> Option<String> {
-    let word = sent.trim().trim_matches('"').to_ascii_lowercase().replace('-', "_");
+    let word = sent
+        .trim()
+        .trim_matches('"')
+        .to_ascii_lowercase()
+        .replace('-', "_");
     // Enums as their languages print them: `FinishReason.STOP`.
     let word = word.rsplit('.').next().unwrap_or_default();
     let normal = match word {
@@ -136,8 +187,14 @@ pub fn finish_reason(sent: &str) -> Option<String> {
         "stop" | "end_turn" | "stop_sequence" | "completed" | "complete" | "eos" => "stop",
         "tool_call" | "tool_calls" | "tool_use" | "function_call" | "toolcalls" => "tool_call",
         "length" | "max_tokens" | "max_output_tokens" | "model_length" => "length",
-        "content_filter" | "safety" | "refusal" | "recitation" | "blocklist"
-        | "prohibited_content" | "spii" | "guardrail_intervened" => "content_filter",
+        "content_filter"
+        | "safety"
+        | "refusal"
+        | "recitation"
+        | "blocklist"
+        | "prohibited_content"
+        | "spii"
+        | "guardrail_intervened" => "content_filter",
         other => return Some(limits::name(other, limits::NAME_BYTES)),
     };
     Some(normal.to_owned())
@@ -145,8 +202,22 @@ pub fn finish_reason(sent: &str) -> Option<String> {
 
 /// Stores that hold vectors and nothing else: any query on them is a retrieval.
 const VECTOR_STORES: [&str; 17] = [
-    "chroma", "qdrant", "pinecone", "milvus", "weaviate", "lancedb", "marqo", "vespa", "faiss",
-    "turbopuffer", "pgvector", "vald", "deeplake", "vectara", "zilliz", "azure_ai_search",
+    "chroma",
+    "qdrant",
+    "pinecone",
+    "milvus",
+    "weaviate",
+    "lancedb",
+    "marqo",
+    "vespa",
+    "faiss",
+    "turbopuffer",
+    "pgvector",
+    "vald",
+    "deeplake",
+    "vectara",
+    "zilliz",
+    "azure_ai_search",
     "upstash_vector",
 ];
 
@@ -186,7 +257,10 @@ mod tests {
             assert_eq!(provider(sent).as_deref(), want, "{sent}");
         }
         assert_eq!(provider_of_model("gpt-4o"), Some("openai"));
-        assert_eq!(provider_of_model("eu.anthropic.claude-x-v1:0"), Some("aws.bedrock"));
+        assert_eq!(
+            provider_of_model("eu.anthropic.claude-x-v1:0"),
+            Some("aws.bedrock")
+        );
         assert_eq!(provider_of_model("my-model"), None);
     }
 
@@ -198,7 +272,10 @@ mod tests {
         assert_eq!(of("openai/gpt-4o", Some("openrouter")), "openai/gpt-4o");
         assert_eq!(of("mycorp/gpt", None), "mycorp/gpt");
         assert_eq!(of("models/gemini-2.5-pro", None), "gemini-2.5-pro");
-        assert_eq!(of("anthropic.claude-3:0", Some("aws.bedrock")), "anthropic.claude-3:0");
+        assert_eq!(
+            of("anthropic.claude-3:0", Some("aws.bedrock")),
+            "anthropic.claude-3:0"
+        );
         assert_eq!(model("unknown", None), None);
     }
 

@@ -32,7 +32,9 @@ pub fn lookup(subject: &Subject<'_, '_>) -> Option<CacheLookup> {
     });
     Some(CacheLookup {
         header: subject.header.clone(),
-        cache: reading.name(Field::CacheName).unwrap_or_else(|| "default".to_owned()),
+        cache: reading
+            .name(Field::CacheName)
+            .unwrap_or_else(|| "default".to_owned()),
         key_hash,
         hit,
         context: subject.context.clone(),

@@ -23,9 +23,19 @@ use crate::{
 /// What an attribute is good for.
 #[derive(Debug, Clone, Copy)]
 enum Target {
-    Field { field: Field, dialect: u8, order: u16, sign: bool },
-    Context { column: u8, order: u16 },
-    Sign { dialect: u8 },
+    Field {
+        field: Field,
+        dialect: u8,
+        order: u16,
+        sign: bool,
+    },
+    Context {
+        column: u8,
+        order: u16,
+    },
+    Sign {
+        dialect: u8,
+    },
     Dropped,
 }
 
@@ -67,6 +77,7 @@ pub struct Scratch<'a> {
     rest: Vec<(&'a [u8], Value<'a>)>,
     context: Vec<(u8, u16, Value<'a>)>,
     signs: u32,
+    special: bool,
 }
 
 /// A value that a field got, and from where.
@@ -84,6 +95,7 @@ type Slot<'a> = Option<((u8, u16), Got<'a>)>;
 const SLOTS: usize = Field::ALL.len();
 /// The signs of a span's dialects are bits of one word.
 const MOST_DIALECTS: usize = 32;
+const _: () = assert!(DIALECTS.len() <= MOST_DIALECTS);
 
 /// A span's attributes, sorted out.
 pub struct Reading<'s, 'a> {
@@ -121,7 +133,15 @@ impl Lookup {
         for (place, dialect) in (0u8..).zip(DIALECTS) {
             for (order, (key, field)) in (0u16..).zip(dialect.keys) {
                 let sign = dialect.signs.contains(key);
-                lookup.add(key, Target::Field { field: *field, dialect: place, order, sign });
+                lookup.add(
+                    key,
+                    Target::Field {
+                        field: *field,
+                        dialect: place,
+                        order,
+                        sign,
+                    },
+                );
             }
             for sign in dialect.signs {
                 if !dialect.keys.iter().any(|(key, _)| key == sign) {
@@ -149,10 +169,14 @@ impl Lookup {
     /// The place of the dialect that a scope's name shows.
     pub fn scope_dialect(&self, scope: &str) -> Option<u8> {
         let shows = |d: &&Dialect| d.scopes.iter().any(|start| scope.starts_with(start));
-        DIALECTS.iter().position(shows).and_then(|place| u8::try_from(place).ok())
+        DIALECTS
+            .iter()
+            .position(shows)
+            .and_then(|place| u8::try_from(place).ok())
     }
 
-    /// Walks the attributes once. True if any of them is known.
+    /// Walks the attributes once. True if any of them may make the span one of ours: attributes
+    /// that spans of every trade carry, and context, do not.
     pub fn walk<'a>(&self, attributes: Attributes<'a>, scratch: &mut Scratch<'a>) -> bool {
         scratch.clear();
         for (key, value) in attributes.take(limits::ATTRIBUTES) {
@@ -164,15 +188,17 @@ impl Lookup {
                     scratch.take(*target, key, value);
                 }
             } else if let Some((family, index, path)) = self.member(name) {
-                scratch.members.push(Member { family, index, path, value });
+                scratch.members.push(Member {
+                    family,
+                    index,
+                    path,
+                    value,
+                });
             } else if scratch.rest.len() < limits::METADATA_KEYS {
                 scratch.rest.push((key, value));
             }
         }
-        !(scratch.hits.is_empty()
-            && scratch.members.is_empty()
-            && scratch.context.is_empty()
-            && scratch.signs == 0)
+        scratch.special || !scratch.members.is_empty() || scratch.signs != 0
     }
 
     fn member<'k>(&self, key: &'k str) -> Option<(Family, u32, &'k str)> {
@@ -195,16 +221,30 @@ impl<'a> Scratch<'a> {
         self.rest.clear();
         self.context.clear();
         self.signs = 0;
+        self.special = false;
     }
 
     fn take(&mut self, target: Target, key: &'a [u8], value: Value<'a>) {
         match target {
-            Target::Field { field, dialect, order, sign } => {
+            Target::Field {
+                field,
+                dialect,
+                order,
+                sign,
+            } => {
                 if sign {
                     self.signs |= 1 << dialect;
                 }
                 if field.can_hold(value) {
-                    self.hits.push(Hit { field, dialect, order, key, value });
+                    // A database may be a vector store.
+                    self.special |= !field.is_general() || field == Field::DbSystem;
+                    self.hits.push(Hit {
+                        field,
+                        dialect,
+                        order,
+                        key,
+                        value,
+                    });
                 }
             }
             Target::Context { column, order } => {
@@ -222,10 +262,12 @@ impl<'a> Scratch<'a> {
         if self.context.is_empty() {
             return None;
         }
-        self.context.sort_by_key(|(column, order, _)| (*column, *order));
+        self.context
+            .sort_by_key(|(column, order, _)| (*column, *order));
         let mut found = Box::<Context>::default();
         for (column, _, value) in &self.context {
-            if let (Some(slot), Some(text)) = (context::slot(&mut found, *column), fields::scalar(*value))
+            if let (Some(slot), Some(text)) =
+                (context::slot(&mut found, *column), fields::scalar(*value))
                 && slot.is_none()
             {
                 *slot = Some(limits::name(&text, limits::CONTEXT_BYTES));
@@ -245,7 +287,10 @@ impl<'a> Scratch<'a> {
         let mut slots = [None; SLOTS];
         let mut kinds = [None; MOST_DIALECTS];
         for hit in &self.hits {
-            let got = Got { key: hit.key, value: hit.value };
+            let got = Got {
+                key: hit.key,
+                value: hit.value,
+            };
             let (row, at) = match hit.field {
                 Field::Kind => (kinds.as_mut_slice(), usize::from(hit.dialect)),
                 field => (slots.as_mut_slice(), field.index()),
@@ -289,17 +334,22 @@ impl<'a> Reading<'_, 'a> {
 
     /// The kind words, with the dialect that said them, the strongest first.
     pub fn kinds(&self) -> impl Iterator<Item = (&'static Dialect, Cow<'a, str>)> {
-        DIALECTS.iter().zip(&self.kinds).filter_map(|(dialect, slot)| {
-            let (_, got) = (*slot)?;
-            Some((*dialect, fields::scalar(got.value)?))
-        })
+        DIALECTS
+            .iter()
+            .zip(&self.kinds)
+            .filter_map(|(dialect, slot)| {
+                let (_, got) = (*slot)?;
+                Some((*dialect, fields::scalar(got.value)?))
+            })
     }
 
     /// True if a field got a value that only GenAI spans carry.
     pub fn is_genai(&self) -> bool {
         self.kinds.iter().any(Option::is_some)
             || !self.members.is_empty()
-            || Field::ALL.iter().any(|field| !field.is_general() && self.has(*field))
+            || Field::ALL
+                .iter()
+                .any(|field| !field.is_general() && self.has(*field))
     }
 
     /// Text of a field, as sent.
@@ -331,6 +381,8 @@ impl<'a> Reading<'_, 'a> {
 
     /// Indexed attributes of one list.
     pub fn family(&self, family: Family) -> impl Iterator<Item = &Member<'a>> {
-        self.members.iter().filter(move |member| member.family == family)
+        self.members
+            .iter()
+            .filter(move |member| member.family == family)
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::{fields, fields::Field, limits, subject::Subject};
 use crate::{
-    otlp::{Value, value::text},
+    otlp::Value,
     record::{PipelineRequest, Status},
 };
 
@@ -39,7 +39,9 @@ pub fn record(subject: &Subject<'_, '_>) -> PipelineRequest {
         && let Ok(Json::Object(result)) = serde_json::from_slice::<Json>(bytes)
     {
         for (key, json) in &result {
-            let scalar = json.as_str().map_or_else(|| json.to_string(), str::to_owned);
+            let scalar = json
+                .as_str()
+                .map_or_else(|| json.to_string(), str::to_owned);
             set(&mut request, key.as_bytes(), Value::Str(scalar.as_bytes()));
         }
     }
@@ -104,9 +106,4 @@ impl Resource {
         }
         resource
     }
-}
-
-/// The name of a span, clean and bounded.
-pub fn span_name(name: &[u8]) -> String {
-    limits::name(&text(name), limits::NAME_BYTES)
 }

@@ -23,7 +23,9 @@ use crate::{
 pub fn record(subject: &Subject<'_, '_>) -> Retrieval {
     let reading = subject.reading;
     let is_rerank = subject.kind == Some(Kind::Rerank);
-    let top_k = reading.count(Field::TopK).or_else(|| reading.count(Field::SamplingTopK));
+    let top_k = reading
+        .count(Field::TopK)
+        .or_else(|| reading.count(Field::SamplingTopK));
     let listed = listed(reading);
     // An emitter that writes one event for the first hit only looks like one with a single hit.
     let told = match subject.events.hits.len() {
@@ -42,14 +44,18 @@ pub fn record(subject: &Subject<'_, '_>) -> Retrieval {
     let (kind, scores) = scores(scored);
     let (kind, best) = best(reading, kind, &scores);
     let rerank_model = reading.name(Field::RerankModel).or_else(|| {
-        is_rerank.then(|| reading.name(Field::RequestModel)).flatten()
+        is_rerank
+            .then(|| reading.name(Field::RequestModel))
+            .flatten()
     });
     Retrieval {
         header: subject.header.clone(),
         query: query(reading)
             .filter(|_| subject.keep_content)
             .map(|text| limits::content(&text, limits::CONTENT_BYTES)),
-        db_system: reading.text(Field::DbSystem).map(|system| normal::db_system(&system)),
+        db_system: reading
+            .text(Field::DbSystem)
+            .map(|system| normal::db_system(&system)),
         collection_name: reading
             .name(Field::Collection)
             .or_else(|| subject.context.collection_name.clone()),
@@ -72,7 +78,9 @@ fn query(reading: &Reading<'_, '_>) -> Option<String> {
     if let Some(query) = reading.text(Field::Query) {
         return Some(query.into_owned());
     }
-    let input = reading.got(Field::Input).and_then(|got| fields::scalar(got.value));
+    let input = reading
+        .got(Field::Input)
+        .and_then(|got| fields::scalar(got.value));
     match input.as_deref() {
         Some(text) if text.trim_start().starts_with('{') => {
             let json: Json = serde_json::from_str(text).ok()?;
@@ -82,7 +90,9 @@ fn query(reading: &Reading<'_, '_>) -> Option<String> {
                 .map(str::to_owned)
         }
         Some(text) => Some(text.to_owned()),
-        None => reading.text(Field::DbStatement).map(|text| text.into_owned()),
+        None => reading
+            .text(Field::DbStatement)
+            .map(|text| text.into_owned()),
     }
 }
 
@@ -101,7 +111,9 @@ fn listed(reading: &Reading<'_, '_>) -> Option<Vec<Score>> {
     if !indexed.is_empty() {
         return Some(indexed.into_values().collect());
     }
-    let got = reading.got(Field::Documents).or_else(|| reading.got(Field::Output))?;
+    let got = reading
+        .got(Field::Documents)
+        .or_else(|| reading.got(Field::Output))?;
     let json = match got.value {
         Value::Str(bytes) => serde_json::from_slice::<Json>(bytes).ok()?,
         other => other.to_json(),
@@ -117,8 +129,14 @@ fn listed(reading: &Reading<'_, '_>) -> Option<Vec<Score>> {
 }
 
 fn hit(json: &Json) -> Score {
-    let number = |key: &str| json.get(key).and_then(Json::as_f64).filter(|n| n.is_finite());
-    let scored = number("score").or_else(|| number("similarity")).or_else(|| number("relevance_score"));
+    let number = |key: &str| {
+        json.get(key)
+            .and_then(Json::as_f64)
+            .filter(|n| n.is_finite())
+    };
+    let scored = number("score")
+        .or_else(|| number("similarity"))
+        .or_else(|| number("relevance_score"));
     match (scored, number("distance")) {
         (Some(score), _) => Score::Similarity(score),
         (None, Some(distance)) => Score::Distance(distance),

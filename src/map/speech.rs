@@ -9,7 +9,11 @@
 //! events of the same span are then part of it.
 
 use super::{
-    accounting, failure::Ending, fields, fields::Field, limits, normal,
+    accounting,
+    failure::Ending,
+    fields,
+    fields::Field,
+    limits, normal,
     read::{Lookup, Reading, Scratch},
     subject::Subject,
 };
@@ -17,7 +21,13 @@ use crate::record::{Header, Origin, Record, Status, SttEvent, SttEventType};
 
 /// The span's own row, then those of its events.
 pub fn records(subject: &Subject<'_, '_>, lookup: &Lookup) -> Vec<Record> {
-    let own = event(subject.reading, subject, subject.header.clone(), None, subject.ending);
+    let own = event(
+        subject.reading,
+        subject,
+        subject.header.clone(),
+        None,
+        subject.ending,
+    );
     let mut records = Vec::with_capacity(1 + subject.events.speech.len());
     let own_is_whole = own.event_type == SttEventType::Complete && own.billed;
     records.push(Record::SttEvent(Box::new(own)));
@@ -29,10 +39,17 @@ pub fn records(subject: &Subject<'_, '_>, lookup: &Lookup) -> Vec<Record> {
             let end = subject.header.completed_at.unwrap_or(i64::MAX);
             (subject.header.started_at..=end).contains(at)
         });
-        let header = Header { completed_at: at, ..subject.header.clone() };
+        let header = Header {
+            completed_at: at,
+            ..subject.header.clone()
+        };
         let failed = *kind == "error";
         let ending = Ending {
-            status: if failed { Status::Error } else { Status::Success },
+            status: if failed {
+                Status::Error
+            } else {
+                Status::Success
+            },
             error_type: reading.name(Field::ErrorType),
             ..Ending::default()
         };
@@ -60,7 +77,10 @@ fn event(
     });
     let event_type = event_type(reading, said, ending);
     let total_chunks = reading.count(Field::ChunkCount);
-    let mut origin = Origin { dialect: subject.reading.dialect.name, numbers: Vec::new() };
+    let mut origin = Origin {
+        dialect: subject.reading.dialect.name,
+        numbers: Vec::new(),
+    };
     for (column, field) in [
         ("audio_duration_seconds", Field::AudioDuration),
         ("audio_file_size_bytes", Field::AudioSize),
@@ -81,8 +101,10 @@ fn event(
             .or_else(|| transcript.as_deref().map(limits::characters)),
         word_count: reading
             .count(Field::WordCount)
-            .or_else(|| transcript.as_deref().map(|text| words(text))),
-        model: model.as_deref().and_then(|name| normal::model(name, provider.as_deref())),
+            .or_else(|| transcript.as_deref().map(words)),
+        model: model
+            .as_deref()
+            .and_then(|name| normal::model(name, provider.as_deref())),
         provider,
         language: own(Field::Language),
         cost: None,

@@ -16,8 +16,14 @@ const LONGEST: i64 = 366 * DAY;
 /// Start and end of a span, Unix ns; the start always stands.
 pub fn sane(start: u64, end: u64, received_at: i64) -> (i64, Option<i64>) {
     let latest = received_at.saturating_add(DAY);
-    let good = |time: u64| i64::try_from(time).ok().filter(|t| (OLDEST..=latest).contains(t));
-    let duration = i64::try_from(end.saturating_sub(start)).ok().filter(|d| *d <= LONGEST);
+    let good = |time: u64| {
+        i64::try_from(time)
+            .ok()
+            .filter(|t| (OLDEST..=latest).contains(t))
+    };
+    let duration = i64::try_from(end.saturating_sub(start))
+        .ok()
+        .filter(|d| *d <= LONGEST);
     let sane_start = good(start).unwrap_or(received_at);
     if end == 0 {
         return (sane_start, None);
@@ -41,11 +47,22 @@ mod tests {
         assert_eq!(sane(at - 5, at, now), (now - 5, Some(now)));
         assert_eq!(sane(0, 0, now), (now, None));
         assert_eq!(sane(at, at - 9, now), (now, Some(now)));
-        assert_eq!(sane(1_700_000_000, 1_700_000_007, now), (now, Some(now + 7)), "seconds as ns");
+        assert_eq!(
+            sane(1_700_000_000, 1_700_000_007, now),
+            (now, Some(now + 7)),
+            "seconds as ns"
+        );
         assert_eq!(sane(u64::MAX, u64::MAX, now), (now, Some(now)));
-        assert_eq!(sane(at + 2 * DAY as u64, at + 2 * DAY as u64 + 3, now), (now, Some(now + 3)));
+        assert_eq!(
+            sane(at + 2 * DAY as u64, at + 2 * DAY as u64 + 3, now),
+            (now, Some(now + 3))
+        );
         assert_eq!(sane(at, u64::MAX, now), (now, Some(now)));
         let old = OLDEST as u64 + 1;
-        assert_eq!(sane(old, old + 1, now), (OLDEST + 1, Some(OLDEST + 2)), "imports are kept");
+        assert_eq!(
+            sane(old, old + 1, now),
+            (OLDEST + 1, Some(OLDEST + 2)),
+            "imports are kept"
+        );
     }
 }

@@ -27,12 +27,15 @@ impl Transcript {
     pub fn of(reading: &Reading<'_, '_>, whole: bool) -> Self {
         let list = |family, field, stand_in| {
             let indexed = messages::from_members(reading.family(family));
-            if indexed.iter().any(|m| !m.text.is_empty() || !m.calls.is_empty()) {
+            if indexed
+                .iter()
+                .any(|m| !m.text.is_empty() || !m.calls.is_empty())
+            {
                 return indexed;
             }
-            let got = reading.got(field).or_else(|| {
-                whole.then(|| reading.got(stand_in)).flatten()
-            });
+            let got = reading
+                .got(field)
+                .or_else(|| whole.then(|| reading.got(stand_in)).flatten());
             let mut read = got.map(|got| messages::read(got.value)).unwrap_or_default();
             // An answer without text still says why the model stopped.
             read.extend(indexed.into_iter().filter(|m| m.finish.is_some()));
@@ -45,7 +48,11 @@ impl Transcript {
         if let Some(got) = reading.got(Field::SystemPrompt) {
             let texts = messages::read(got.value).into_iter().map(|m| m.text);
             let text = texts.collect::<Vec<_>>().join("\n");
-            let system = Message { speaker: Speaker::System, text, ..Message::default() };
+            let system = Message {
+                speaker: Speaker::System,
+                text,
+                ..Message::default()
+            };
             transcript.input.insert(0, system);
         }
         transcript
@@ -55,14 +62,17 @@ impl Transcript {
     pub fn add_event(&mut self, event: Event, body: Value<'_>, attributes: Attributes<'_>) {
         let find = |key: &str| {
             let mut all = attributes.clone();
-            all.find(|(k, _)| *k == key.as_bytes()).map(|(_, value)| value)
+            all.find(|(k, _)| *k == key.as_bytes())
+                .map(|(_, value)| value)
         };
         match event {
             Event::Prompt(key) => {
-                self.input.extend(find(key).map(messages::read).unwrap_or_default());
+                self.input
+                    .extend(find(key).map(messages::read).unwrap_or_default());
             }
             Event::Completion(key) => {
-                self.output.extend(find(key).map(messages::read).unwrap_or_default());
+                self.output
+                    .extend(find(key).map(messages::read).unwrap_or_default());
             }
             Event::Message(speaker) => {
                 let json = whole(body, attributes);
@@ -77,7 +87,8 @@ impl Transcript {
                 {
                     object.insert("message".to_owned(), parsed);
                 }
-                self.output.extend(messages::read_json(&json, Speaker::Assistant));
+                self.output
+                    .extend(messages::read_json(&json, Speaker::Assistant));
             }
             _ => {}
         }
@@ -119,7 +130,9 @@ impl Transcript {
             return Some(answer);
         }
         let calls: Vec<&Json> = self.output.iter().flat_map(|m| &m.calls).collect();
-        serde_json::to_string(&calls).ok().filter(|_| !calls.is_empty())
+        serde_json::to_string(&calls)
+            .ok()
+            .filter(|_| !calls.is_empty())
     }
 
     /// Why the model stopped, normalised.

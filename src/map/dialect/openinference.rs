@@ -37,12 +37,27 @@ pub const DIALECT: Dialect = Dialect {
         ("llm.token_count.prompt", Field::InputTokens),
         ("llm.token_count.completion", Field::OutputTokens),
         ("llm.token_count.total", Field::TotalTokens),
-        ("llm.token_count.prompt_details.cache_read", Field::CacheRead),
-        ("llm.token_count.prompt_details.cache_input", Field::CacheRead),
-        ("llm.token_count.prompt_details.cache_write", Field::CacheWrite),
+        (
+            "llm.token_count.prompt_details.cache_read",
+            Field::CacheRead,
+        ),
+        (
+            "llm.token_count.prompt_details.cache_input",
+            Field::CacheRead,
+        ),
+        (
+            "llm.token_count.prompt_details.cache_write",
+            Field::CacheWrite,
+        ),
         ("llm.token_count.prompt_details.audio", Field::AudioInput),
-        ("llm.token_count.completion_details.reasoning", Field::Reasoning),
-        ("llm.token_count.completion_details.audio", Field::AudioOutput),
+        (
+            "llm.token_count.completion_details.reasoning",
+            Field::Reasoning,
+        ),
+        (
+            "llm.token_count.completion_details.audio",
+            Field::AudioOutput,
+        ),
         ("llm.cost.total", Field::ReportedCost),
         ("llm.finish_reason", Field::FinishReason),
         ("input.value", Field::Input),
@@ -53,9 +68,7 @@ pub const DIALECT: Dialect = Dialect {
         ("reranker.query", Field::Query),
         ("reranker.top_k", Field::TopK),
     ],
-    context: &[
-        ("llm.user", "user_id"),
-    ],
+    context: &[("llm.user", "user_id")],
     families: &[
         ("llm.input_messages", Family::Input),
         ("llm.output_messages", Family::Output),

@@ -3,11 +3,7 @@
 //! v1.41), semantic-conventions-genai, and the SDKs named beside a key.
 
 use super::{Dialect, Event};
-use crate::map::{
-    classify::Kind,
-    fields::Field,
-    messages::Speaker,
-};
+use crate::map::{classify::Kind, fields::Field, messages::Speaker};
 
 pub const DIALECT: Dialect = Dialect {
     name: "otel",
@@ -30,7 +26,6 @@ pub const DIALECT: Dialect = Dialect {
         ("execute_tool", Kind::Tool),
         ("tool", Kind::Tool),
         ("invoke_agent", Kind::Container),
-        ("create_agent", Kind::Container),
         ("invoke_workflow", Kind::Container),
         ("plan", Kind::Container),
         ("agent_step", Kind::Container),
@@ -51,7 +46,9 @@ pub const DIALECT: Dialect = Dialect {
         ("tts", Kind::Media),
         ("image", Kind::Media),
         ("image_generation", Kind::Media),
-        // Fetching an answer again must not carry usage; memory operations are no model calls.
+        // Making an agent runs nothing; fetching an answer again must not carry usage; memory
+        // operations are no model calls.
+        ("create_agent", Kind::Aside),
         ("fetch_response", Kind::Aside),
         ("search_memory", Kind::Aside),
         ("create_memory", Kind::Aside),
@@ -81,24 +78,60 @@ pub const DIALECT: Dialect = Dialect {
         ("gen_ai.usage.cached_tokens", Field::CacheRead),
         ("gen_ai.usage.cache_read_tokens", Field::CacheRead),
         ("gen_ai.usage.details.cache_read_tokens", Field::CacheRead),
-        ("gen_ai.usage.details.cache_read_input_tokens", Field::CacheRead),
-        ("gen_ai.usage.prompt_tokens_details.cached_tokens", Field::CacheRead),
+        (
+            "gen_ai.usage.details.cache_read_input_tokens",
+            Field::CacheRead,
+        ),
+        (
+            "gen_ai.usage.prompt_tokens_details.cached_tokens",
+            Field::CacheRead,
+        ),
         ("gen_ai.usage.cache_write.input_tokens", Field::CacheWrite),
-        ("gen_ai.usage.cache_creation.input_tokens", Field::CacheWrite),
-        ("gen_ai.usage.cache_creation_input_tokens", Field::CacheWrite),
+        (
+            "gen_ai.usage.cache_creation.input_tokens",
+            Field::CacheWrite,
+        ),
+        (
+            "gen_ai.usage.cache_creation_input_tokens",
+            Field::CacheWrite,
+        ),
         ("gen_ai.usage.cache_write_input_tokens", Field::CacheWrite),
         ("gen_ai.usage.cache_write_tokens", Field::CacheWrite),
         ("gen_ai.usage.details.cache_write_tokens", Field::CacheWrite),
-        ("gen_ai.usage.prompt_tokens_details.cache_creation_tokens", Field::CacheWrite),
-        ("anthropic.usage.cache_creation.ephemeral_5m_input_tokens", Field::CacheWrite5m),
-        ("gen_ai.usage.cache_creation.input_tokens.ephemeral_5m", Field::CacheWrite5m),
-        ("gen_ai.usage.cache_creation_5m.input_tokens", Field::CacheWrite5m),
-        ("anthropic.usage.cache_creation.ephemeral_1h_input_tokens", Field::CacheWrite1h),
-        ("gen_ai.usage.cache_creation.input_tokens.ephemeral_1h", Field::CacheWrite1h),
-        ("gen_ai.usage.cache_creation_1h.input_tokens", Field::CacheWrite1h),
+        (
+            "gen_ai.usage.prompt_tokens_details.cache_creation_tokens",
+            Field::CacheWrite,
+        ),
+        (
+            "anthropic.usage.cache_creation.ephemeral_5m_input_tokens",
+            Field::CacheWrite5m,
+        ),
+        (
+            "gen_ai.usage.cache_creation.input_tokens.ephemeral_5m",
+            Field::CacheWrite5m,
+        ),
+        (
+            "gen_ai.usage.cache_creation_5m.input_tokens",
+            Field::CacheWrite5m,
+        ),
+        (
+            "anthropic.usage.cache_creation.ephemeral_1h_input_tokens",
+            Field::CacheWrite1h,
+        ),
+        (
+            "gen_ai.usage.cache_creation.input_tokens.ephemeral_1h",
+            Field::CacheWrite1h,
+        ),
+        (
+            "gen_ai.usage.cache_creation_1h.input_tokens",
+            Field::CacheWrite1h,
+        ),
         ("gen_ai.usage.reasoning.output_tokens", Field::Reasoning),
         ("gen_ai.usage.reasoning_tokens", Field::Reasoning),
-        ("gen_ai.usage.completion_tokens_details.reasoning_tokens", Field::Reasoning),
+        (
+            "gen_ai.usage.completion_tokens_details.reasoning_tokens",
+            Field::Reasoning,
+        ),
         ("gen_ai.usage.details.reasoning_tokens", Field::Reasoning),
         ("gen_ai.usage.audio.input_tokens", Field::AudioInput),
         ("gen_ai.usage.input_audio_tokens", Field::AudioInput),
@@ -107,7 +140,10 @@ pub const DIALECT: Dialect = Dialect {
         ("gen_ai.usage.audio.output_tokens", Field::AudioOutput),
         ("gen_ai.usage.output_audio_tokens", Field::AudioOutput),
         ("gen_ai.usage.audio_output_tokens", Field::AudioOutput),
-        ("gen_ai.usage.details.output_audio_tokens", Field::AudioOutput),
+        (
+            "gen_ai.usage.details.output_audio_tokens",
+            Field::AudioOutput,
+        ),
         ("gen_ai.usage.audio_seconds", Field::AudioSeconds),
         ("gen_ai.usage.cost", Field::ReportedCost),
         ("gen_ai.usage.total_cost", Field::ReportedCost),
@@ -133,7 +169,10 @@ pub const DIALECT: Dialect = Dialect {
         ("anthropic.message.stop_reason", Field::FinishReason),
         ("gen_ai.request.stream", Field::Streamed),
         ("gen_ai.response.time_to_first_chunk", Field::TtftSeconds),
-        ("gen_ai.client.operation.time_to_first_chunk", Field::TtftSeconds),
+        (
+            "gen_ai.client.operation.time_to_first_chunk",
+            Field::TtftSeconds,
+        ),
         ("http.request.resend_count", Field::RetryCount),
         ("gen_ai.monitor.retry_count", Field::RetryCount),
         // Content.
@@ -195,11 +234,17 @@ pub const DIALECT: Dialect = Dialect {
     events: &[
         ("gen_ai.system.message", Event::Message(Speaker::System)),
         ("gen_ai.user.message", Event::Message(Speaker::User)),
-        ("gen_ai.assistant.message", Event::Message(Speaker::Assistant)),
+        (
+            "gen_ai.assistant.message",
+            Event::Message(Speaker::Assistant),
+        ),
         ("gen_ai.tool.message", Event::Message(Speaker::Tool)),
         ("gen_ai.choice", Event::Choice),
         ("gen_ai.content.prompt", Event::Prompt("gen_ai.prompt")),
-        ("gen_ai.content.completion", Event::Completion("gen_ai.completion")),
+        (
+            "gen_ai.content.completion",
+            Event::Completion("gen_ai.completion"),
+        ),
         ("gen_ai.client.inference.operation.details", Event::Details),
         ("exception", Event::Exception),
         ("gen_ai.client.operation.exception", Event::Exception),

@@ -33,7 +33,10 @@ pub const DIALECT: Dialect = Dialect {
     keys: &[
         ("llm.request.type", Field::Kind),
         ("traceloop.span.kind", Field::Kind),
-        ("traceloop.association.properties.ls_provider", Field::ProviderHint),
+        (
+            "traceloop.association.properties.ls_provider",
+            Field::ProviderHint,
+        ),
         ("llm.request.model", Field::RequestModel),
         ("llm.response.model", Field::ResponseModel),
         ("llm.usage.prompt_tokens", Field::InputTokens),
@@ -67,7 +70,10 @@ pub const DIALECT: Dialect = Dialect {
         ("traceloop.association.properties.session_id", "session_id"),
         ("traceloop.association.properties.chat_id", "session_id"),
         ("traceloop.association.properties.thread_id", "session_id"),
-        ("traceloop.association.properties.conversation_id", "session_id"),
+        (
+            "traceloop.association.properties.conversation_id",
+            "session_id",
+        ),
     ],
     families: &[
         ("gen_ai.prompt", Family::Input),

@@ -49,18 +49,36 @@ fn mapped(scenario: &Path) -> Mapped {
     let mut out = Mapped::default();
     let mut mapper = Mapper::new(&Config::default());
     for file in files {
-        let is_logs = file.file_name().unwrap().to_string_lossy().starts_with("logs-");
-        let signal = if is_logs { Signal::Logs } else { Signal::Traces };
-        mapper.map(signal, &fs::read(&file).unwrap(), 1_795_300_000_000_000_000, &mut out);
+        let is_logs = file
+            .file_name()
+            .unwrap()
+            .to_string_lossy()
+            .starts_with("logs-");
+        let signal = if is_logs {
+            Signal::Logs
+        } else {
+            Signal::Traces
+        };
+        mapper.map(
+            signal,
+            &fs::read(&file).unwrap(),
+            1_795_300_000_000_000_000,
+            &mut out,
+        );
     }
     assert_eq!(out.rejected, 0, "{}", scenario.display());
     out
 }
 
 fn llm_row(call: &LlmCall, contents: &[CallContent]) -> Json {
-    let heard = || contents.iter().filter(|content| content.key == call.header.key());
+    let heard = || {
+        contents
+            .iter()
+            .filter(|content| content.key == call.header.key())
+    };
     let text = |own: &Option<String>, of: fn(&CallContent) -> &Option<String>| {
-        own.clone().or_else(|| heard().find_map(|content| of(content).clone()))
+        own.clone()
+            .or_else(|| heard().find_map(|content| of(content).clone()))
     };
     json!({
         "provider": call.provider, "call_type": call.call_type.as_str(), "model": call.model,
@@ -93,7 +111,10 @@ fn speech_row(event: &SttEvent) -> Json {
 }
 
 fn squash(text: &str) -> String {
-    text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
+    text.chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect::<String>()
+        .to_ascii_lowercase()
 }
 
 fn finish_class(word: &str) -> String {
@@ -106,7 +127,13 @@ fn finish_class(word: &str) -> String {
 }
 
 const NUMBERS: [&str; 7] = [
-    "max_tokens", "hits", "top_k", "chunk_index", "total_chunks", "transcript_length", "word_count",
+    "max_tokens",
+    "hits",
+    "top_k",
+    "chunk_index",
+    "total_chunks",
+    "transcript_length",
+    "word_count",
 ];
 
 fn is_tokens(field: &str) -> bool {
@@ -121,9 +148,10 @@ fn same(field: &str, want: &Json, got: &Json) -> bool {
         return empty || ((is_tokens(field) || field == "max_tokens") && number == Some(0.0));
     }
     match field {
-        "prompt_contains" | "response_contains" => {
-            got.as_str().unwrap_or_default().contains(want.as_str().unwrap())
-        }
+        "prompt_contains" | "response_contains" => got
+            .as_str()
+            .unwrap_or_default()
+            .contains(want.as_str().unwrap()),
         _ if is_tokens(field) || NUMBERS.contains(&field) => {
             let needed = ["prompt_tokens", "completion_tokens", "chunk_index"].contains(&field);
             number == want.as_f64() || (want.as_f64() == Some(0.0) && empty && !needed)
@@ -149,7 +177,10 @@ fn same(field: &str, want: &Json, got: &Json) -> bool {
 /// One problem a field that is wrong; inherited fields are not looked at.
 fn problems(expected: &Json, row: &Json) -> Vec<String> {
     let mut found = Vec::new();
-    let inherited = expected["inherited"].as_array().cloned().unwrap_or_default();
+    let inherited = expected["inherited"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     for (field, got) in row.as_object().unwrap() {
         let Some(want) = expected.get(field) else {
             continue;
@@ -157,18 +188,29 @@ fn problems(expected: &Json, row: &Json) -> Vec<String> {
         if inherited.iter().any(|name| name == field) {
             continue;
         }
-        let nullable = ["user_id", "session_id", "error_type", "response_model", "model"];
+        let nullable = [
+            "user_id",
+            "session_id",
+            "error_type",
+            "response_model",
+            "model",
+        ];
         let mut options = match expected.get(format!("{field}_any")) {
             Some(any) => any.as_array().unwrap().clone(),
             None if field == "error_type" && want.is_array() => want.as_array().unwrap().clone(),
-            None if want.is_null() && !is_tokens(field) && !nullable.contains(&&**field) => continue,
+            None if want.is_null() && !is_tokens(field) && !nullable.contains(&&**field) => {
+                continue;
+            }
             None => vec![want.clone()],
         };
         if field == "response_model" && options.contains(&Json::Null) {
             options.push(row["model"].clone());
         }
         if !options.iter().any(|want| same(field, want, got)) {
-            found.push(format!("{} {field} = {got}, expected {options:?}", expected["span_id"]));
+            found.push(format!(
+                "{} {field} = {got}, expected {options:?}",
+                expected["span_id"]
+            ));
         }
     }
     found
@@ -203,7 +245,11 @@ fn every_counted_row_of_every_capture_is_exact() {
                 let id = row["span_id"].as_str().unwrap().to_owned();
                 match tables.remove(&(table, id.clone())).as_deref() {
                     Some([one]) => {
-                        wrong.extend(problems(row, one).iter().map(|p| format!("{name} {table} {p}")));
+                        wrong.extend(
+                            problems(row, one)
+                                .iter()
+                                .map(|p| format!("{name} {table} {p}")),
+                        );
                     }
                     other => {
                         let n = other.map_or(0, <[Json]>::len);
@@ -221,5 +267,10 @@ fn every_counted_row_of_every_capture_is_exact() {
         }
     }
     assert!(rows > 140, "only {rows} rows were compared");
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }

@@ -3,4 +3,6 @@
 mod captures;
 mod dialects;
 mod hostile;
+mod payload;
+mod shapes;
 mod spans;
