@@ -58,7 +58,10 @@ impl App {
             .with_context(|| format!("could not create {}", config.data_dir.display()))?;
         let spool = Spool::open(&config.data_dir.join("spool"), &config.spool, &registry)
             .context("could not open the spool")?;
-        let store_config = store::Config { url, ..store::Config::default() };
+        let store_config = store::Config {
+            url,
+            ..store::Config::default()
+        };
         let store = Arc::new(Store::new(store_config, &registry).context("store")?);
         let receivers = receive::bind(&config.receive, spool.appender(), &registry)
             .await
@@ -93,9 +96,25 @@ impl App {
             lane_metrics,
         );
         let ready = api::Ready::default();
-        let state = api::State::new(registry, ready.clone(), Arc::clone(&spool), Arc::clone(&store));
+        let state = api::State::new(
+            registry,
+            ready.clone(),
+            Arc::clone(&spool),
+            Arc::clone(&store),
+        );
         let router = api::router(state.clone()).merge(web::router(state, listening.endpoints()));
-        Ok(Self { config, spool, store, receivers, pages, router, ready, rows, metrics, listening })
+        Ok(Self {
+            config,
+            spool,
+            store,
+            receivers,
+            pages,
+            router,
+            ready,
+            rows,
+            metrics,
+            listening,
+        })
     }
 
     /// Where the service listens.
@@ -120,9 +139,21 @@ impl App {
 
     /// Runs until told to stop, or until a part fails.
     pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
-        let Self { config, spool, store, receivers, pages, router, ready, rows, metrics, listening } =
-            self;
-        listening.write(&config.data_dir).context("could not write listening.json")?;
+        let Self {
+            config,
+            spool,
+            store,
+            receivers,
+            pages,
+            router,
+            ready,
+            rows,
+            metrics,
+            listening,
+        } = self;
+        listening
+            .write(&config.data_dir)
+            .context("could not write listening.json")?;
         let grace = Duration::from_secs(config.shutdown_seconds);
         let drain = CancellationToken::new();
         let ended = CancellationToken::new();
@@ -134,7 +165,12 @@ impl App {
         lanes.spawn(rows.run(drain.clone(), stop.now.clone()));
         lanes.spawn(metrics.run(drain.clone(), stop.now.clone()));
         let mut house = JoinSet::new();
-        house.spawn(maintain::run(Arc::clone(&store), Arc::clone(&spool), passed, ended.clone()));
+        house.spawn(maintain::run(
+            Arc::clone(&store),
+            Arc::clone(&spool),
+            passed,
+            ended.clone(),
+        ));
         let served = axum::serve(pages, router)
             .with_graceful_shutdown(ended.clone().cancelled_owned())
             .into_future();

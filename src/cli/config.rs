@@ -16,7 +16,10 @@ pub(super) fn run(settings: &Config, command: &Command) -> anyhow::Result<ExitCo
             settings.price_table()?;
             let url = settings.store_url()?;
             crate::store::Store::new(
-                crate::store::Config { url, ..Default::default() },
+                crate::store::Config {
+                    url,
+                    ..Default::default()
+                },
                 &prometheus::Registry::new(),
             )?;
             print!("{}", toml::to_string_pretty(settings)?);

@@ -33,12 +33,20 @@ pub(super) async fn run(mut settings: Config, args: Args) -> anyhow::Result<Exit
     let app = App::build(settings).await?;
     let listening = app.listening();
     let (store, spool, mut stored) = (app.store(), app.spool(), app.stored());
-    let stop = if args.once { Stop::default() } else { stop_on_signals() };
+    let stop = if args.once {
+        Stop::default()
+    } else {
+        stop_on_signals()
+    };
     let running = tokio::spawn(app.run(stop.clone()));
 
     let since = SystemTime::now();
     let seed = args.seed.unwrap_or_else(|| demo::seed_of(since));
-    let plan = demo::Plan { seed, requests_per_app: args.requests, end: since };
+    let plan = demo::Plan {
+        seed,
+        requests_per_app: args.requests,
+        end: since,
+    };
     let endpoint = format!("http://{}", listening.grpc);
     let progress = demo::progress::Bar::new(!args.json && std::io::stderr().is_terminal());
     let sent = demo::fleet::run(&endpoint, &plan, |step| progress.show(&step)).await;
@@ -52,7 +60,8 @@ pub(super) async fn run(mut settings: Config, args: Args) -> anyhow::Result<Exit
         .context("the service ended before everything was stored")?;
     let pool = store.pool().context("the store is not connected")?;
     let landed = query::demo::landed(&pool, &sent.trace_ids).await?;
-    let summary = demo::summary::Summary::new(&sent, landed, &format!("http://{}/", listening.http));
+    let summary =
+        demo::summary::Summary::new(&sent, landed, &format!("http://{}/", listening.http));
     let mut out = std::io::stdout().lock();
     if args.json {
         summary.write_json(&mut out)?;
@@ -64,7 +73,10 @@ pub(super) async fn run(mut settings: Config, args: Args) -> anyhow::Result<Exit
     if args.once {
         stop.soon.cancel();
     } else {
-        eprintln!("\nThe page stays open at http://{}/ — Ctrl-C ends it.", listening.http);
+        eprintln!(
+            "\nThe page stays open at http://{}/ — Ctrl-C ends it.",
+            listening.http
+        );
     }
     running.await??;
     telemetry.shutdown();

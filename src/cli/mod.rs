@@ -23,7 +23,13 @@ const FOUND_DIFFERENCES: u8 = 3;
 )]
 struct Cli {
     /// Settings file (TOML).
-    #[arg(long, short, global = true, value_name = "FILE", env = "SPANLEDGER_CONFIG")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_name = "FILE",
+        env = "SPANLEDGER_CONFIG"
+    )]
     config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
@@ -60,10 +66,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn block_on(
-    command: impl Future<Output = anyhow::Result<ExitCode>>,
-) -> anyhow::Result<ExitCode> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(command)
 }
 
 fn fail(code: u8, message: &str) -> ExitCode {

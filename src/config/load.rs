@@ -54,8 +54,9 @@ pub fn load(
     file: Option<&Path>,
     env: impl Iterator<Item = (String, String)>,
 ) -> Result<Config, Error> {
-    let env: HashMap<String, String> =
-        env.filter(|(name, value)| name.starts_with("SPANLEDGER_") && !value.is_empty()).collect();
+    let env: HashMap<String, String> = env
+        .filter(|(name, value)| name.starts_with("SPANLEDGER_") && !value.is_empty())
+        .collect();
     let mut builder = config::Config::builder();
     if let Some(path) = file {
         let text = read("config file", path)?;
@@ -97,8 +98,10 @@ impl Config {
             return Ok(crate::price::Table::shipped());
         };
         let text = read("price table", path)?;
-        crate::price::Table::parse(&text)
-            .map_err(|source| Error::Prices { path: path.clone(), source })
+        crate::price::Table::parse(&text).map_err(|source| Error::Prices {
+            path: path.clone(),
+            source,
+        })
     }
 }
 
@@ -116,7 +119,10 @@ mod tests {
     use secrecy::ExposeSecret;
 
     fn with(env: &[(&str, &str)]) -> Result<Config, Error> {
-        load(None, env.iter().map(|(k, v)| (k.to_string(), v.to_string())))
+        load(
+            None,
+            env.iter().map(|(k, v)| (k.to_string(), v.to_string())),
+        )
     }
 
     #[test]
@@ -146,9 +152,16 @@ mod tests {
 
     #[test]
     fn a_wrong_key_or_value_is_named() {
-        let wrong = with(&[("SPANLEDGER_SPOOL__MAXBYTES", "1")]).unwrap_err().to_string();
-        assert!(wrong.contains("maxbytes") && wrong.contains("max_bytes"), "{wrong}");
-        let wrong = with(&[("SPANLEDGER_HTTP_ADDR", "nonsense")]).unwrap_err().to_string();
+        let wrong = with(&[("SPANLEDGER_SPOOL__MAXBYTES", "1")])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            wrong.contains("maxbytes") && wrong.contains("max_bytes"),
+            "{wrong}"
+        );
+        let wrong = with(&[("SPANLEDGER_HTTP_ADDR", "nonsense")])
+            .unwrap_err()
+            .to_string();
         assert!(wrong.contains("http_addr"), "{wrong}");
     }
 }

@@ -61,7 +61,14 @@ impl<D: Deliver> Lane<D> {
         metrics: Metrics,
     ) -> Self {
         let (passed, _) = tokio::sync::watch::channel(None);
-        Self { spool, sink, refiner, config, metrics, passed }
+        Self {
+            spool,
+            sink,
+            refiner,
+            config,
+            metrics,
+            passed,
+        }
     }
 
     /// How far the lane has delivered.
@@ -92,10 +99,13 @@ impl<D: Deliver> Lane<D> {
         }
         let mut reader = self.spool.reader(from);
         while let Some(entries) = self.read(&mut reader, drain).await? {
-            let Some(position) = entries.last().map(|entry| entry.position) else { continue };
+            let Some(position) = entries.last().map(|entry| entry.position) else {
+                continue;
+            };
             let started = std::time::Instant::now();
             let refined = self.refiner.refine(&entries);
-            self.metrics.refined(D::LANE, &refined, entries.len(), started.elapsed());
+            self.metrics
+                .refined(D::LANE, &refined, entries.len(), started.elapsed());
             drop(entries);
             self.deliver(&refined, position, drain).await?;
             self.metrics.delivered(D::LANE, refined.spans);
@@ -170,7 +180,9 @@ impl<D: Deliver> Lane<D> {
         let mut bytes = first.body.len();
         let mut entries = vec![first];
         while bytes < self.config.batch_bytes && entries.len() < self.config.batch_entries {
-            let Some(entry) = reader.try_next().map_err(Stop::Spool)? else { break };
+            let Some(entry) = reader.try_next().map_err(Stop::Spool)? else {
+                break;
+            };
             bytes += entry.body.len();
             entries.push(entry);
         }

@@ -55,9 +55,15 @@ impl Metrics {
     pub(super) fn refined(&self, lane: &str, refined: &Refined, entries: usize, took: Duration) {
         let lane = &[lane];
         self.entries.with_label_values(lane).inc_by(entries as u64);
-        self.rejected.with_label_values(lane).inc_by(refined.rejected);
-        self.duplicates.with_label_values(lane).inc_by(refined.duplicates);
-        self.seconds.with_label_values(lane).inc_by(took.as_secs_f64());
+        self.rejected
+            .with_label_values(lane)
+            .inc_by(refined.rejected);
+        self.duplicates
+            .with_label_values(lane)
+            .inc_by(refined.duplicates);
+        self.seconds
+            .with_label_values(lane)
+            .inc_by(took.as_secs_f64());
     }
 
     pub(super) fn delivered(&self, lane: &str, spans: u64) {

@@ -35,6 +35,9 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { batch_bytes: 4 << 20, batch_entries: 2_000 }
+        Self {
+            batch_bytes: 4 << 20,
+            batch_entries: 2_000,
+        }
     }
 }

@@ -45,7 +45,11 @@ pub struct Refiner {
 impl Refiner {
     /// With empty memories.
     pub fn new(map: &crate::map::Config, count: &count::Config, prices: Arc<Table>) -> Self {
-        Self { mapper: Mapper::new(map), prices, counter: Counter::new(count) }
+        Self {
+            mapper: Mapper::new(map),
+            prices,
+            counter: Counter::new(count),
+        }
     }
 
     /// The counter, to warm it.
@@ -61,7 +65,8 @@ impl Refiner {
             match entry.signal {
                 Signal::Metrics => refined.metrics.push(entry.body.clone()),
                 signal => {
-                    self.mapper.map(signal, &entry.body, entry.received_at, &mut mapped);
+                    self.mapper
+                        .map(signal, &entry.body, entry.received_at, &mut mapped);
                 }
             }
         }

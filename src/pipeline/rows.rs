@@ -25,7 +25,10 @@ pub struct Rows {
 impl Rows {
     /// Rows of the spool `spool_id` go to `store`.
     pub fn new(store: Arc<Store>, spool_id: &str) -> Self {
-        Self { store, spool_id: spool_id.to_owned() }
+        Self {
+            store,
+            spool_id: spool_id.to_owned(),
+        }
     }
 
     async fn connected(&self) -> Result<(), Undelivered> {
@@ -44,9 +47,16 @@ impl Deliver for Rows {
         self.connected().await?;
         let now = chrono::Utc::now().timestamp_nanos_opt().unwrap_or(i64::MAX);
         let since = now.saturating_sub(i64::try_from(WARM.as_nanos()).unwrap_or(i64::MAX));
-        let stored = self.store.recent_spans(since, WARM_SPANS).await.map_err(undelivered)?;
+        let stored = self
+            .store
+            .recent_spans(since, WARM_SPANS)
+            .await
+            .map_err(undelivered)?;
         refiner.counter().warm(stored);
-        self.store.checkpoint(&self.spool_id, Self::LANE).await.map_err(undelivered)
+        self.store
+            .checkpoint(&self.spool_id, Self::LANE)
+            .await
+            .map_err(undelivered)
     }
 
     async fn deliver(&mut self, refined: &Refined, position: Position) -> Result<(), Undelivered> {

@@ -24,15 +24,25 @@ macro_rules! update {
     ($table:literal, $fields:literal, $types:literal, $set:literal) => {
         Sql {
             sqlite: concat!(
-                "UPDATE ", $table, " AS t SET ", $set, " FROM (SELECT ",
+                "UPDATE ",
+                $table,
+                " AS t SET ",
+                $set,
+                " FROM (SELECT ",
                 "value ->> 'trace_id' AS trace_id, value ->> 'span_id' AS span_id, ",
-                "value ->> 'started_at' AS started_at, ", $fields,
+                "value ->> 'started_at' AS started_at, ",
+                $fields,
                 " FROM json_each($1)) AS v WHERE t.trace_id = v.trace_id AND ",
                 "t.span_id = v.span_id AND t.started_at = v.started_at"
             ),
             postgres: concat!(
-                "UPDATE ", $table, " AS t SET ", $set, " FROM jsonb_to_recordset($1::jsonb) AS v(",
-                "trace_id text, span_id text, started_at timestamptz, ", $types,
+                "UPDATE ",
+                $table,
+                " AS t SET ",
+                $set,
+                " FROM jsonb_to_recordset($1::jsonb) AS v(",
+                "trace_id text, span_id text, started_at timestamptz, ",
+                $types,
                 ") WHERE t.trace_id = v.trace_id AND t.span_id = v.span_id ",
                 "AND t.started_at = v.started_at"
             ),
@@ -157,7 +167,12 @@ const RESUME: &str =
 fn changes(batch: &Batch<'_>) -> Vec<(Sql, String)> {
     let mut lists: [Vec<Value>; 5] = Default::default();
     let [counted, retrieval, parents, requests, contexts] = &mut lists;
-    for Amendment { key, started_at, change } in batch.amendments {
+    for Amendment {
+        key,
+        started_at,
+        change,
+    } in batch.amendments
+    {
         let mut row = json!({
             "trace_id": key.trace_id.to_string(),
             "span_id": key.span_id.to_string(),
@@ -181,7 +196,11 @@ fn changes(batch: &Batch<'_>) -> Vec<(Sql, String)> {
                 fill(&mut row, context);
                 &mut *contexts
             }
-            Change::Request { stages, tokens, cost } => {
+            Change::Request {
+                stages,
+                tokens,
+                cost,
+            } => {
                 row["embedding_ms"] = stages.embedding_ms.into();
                 row["vector_search_ms"] = stages.vector_search_ms.into();
                 row["rerank_ms"] = stages.rerank_ms.into();
@@ -235,13 +254,17 @@ fn pending(contents: &[CallContent]) -> String {
                 row[name] = value;
             }
         };
-        let text = |text: &Option<String>| text.as_ref().map(|t| t.replace('\0', "\u{FFFD}").into());
+        let text =
+            |text: &Option<String>| text.as_ref().map(|t| t.replace('\0', "\u{FFFD}").into());
         set("prompt", text(&content.prompt));
         set("system_prompt", text(&content.system_prompt));
         set("response", text(&content.response));
         set("finish_reason", text(&content.finish_reason));
         set("prompt_tokens", content.usage.prompt.map(Value::from));
-        set("completion_tokens", content.usage.completion.map(Value::from));
+        set(
+            "completion_tokens",
+            content.usage.completion.map(Value::from),
+        );
     }
     Value::Array(rows.into_values().collect()).to_string()
 }
@@ -267,9 +290,10 @@ macro_rules! amend {
                 sqlx::query(sql.$store).bind(list).execute(&mut *tx).await?;
             }
             if has_new_calls || !batch.contents.is_empty() {
-                let waiting: Option<i32> = sqlx::query_scalar("SELECT 1 FROM pending_content LIMIT 1")
-                    .fetch_optional(&mut *tx)
-                    .await?;
+                let waiting: Option<i32> =
+                    sqlx::query_scalar("SELECT 1 FROM pending_content LIMIT 1")
+                        .fetch_optional(&mut *tx)
+                        .await?;
                 if waiting.is_some() {
                     sqlx::query(JOIN).execute(&mut *tx).await?;
                     sqlx::query(JOINED).execute(&mut *tx).await?;
@@ -294,12 +318,27 @@ macro_rules! amend {
             spool_id: &str,
             lane: &str,
         ) -> Result<Option<Position>, Error> {
-            let found: Option<(i64, i64)> =
-                sqlx::query_as(RESUME).bind(spool_id).bind(lane).fetch_optional(pool).await?;
+            let found: Option<(i64, i64)> = sqlx::query_as(RESUME)
+                .bind(spool_id)
+                .bind(lane)
+                .fetch_optional(pool)
+                .await?;
             Ok(found.map(|(segment, offset)| position(segment, offset)))
         }
     };
 }
 
-amend!(sqlite, sqlite, SqliteConnection, checkpoint_sqlite, SqlitePool);
-amend!(postgres, postgres, PgConnection, checkpoint_postgres, PgPool);
+amend!(
+    sqlite,
+    sqlite,
+    SqliteConnection,
+    checkpoint_sqlite,
+    SqlitePool
+);
+amend!(
+    postgres,
+    postgres,
+    PgConnection,
+    checkpoint_postgres,
+    PgPool
+);

@@ -55,11 +55,18 @@ impl Error {
     /// SQLSTATE classes 22 (data), 23 (constraint), 54 (limit); SQLite's CONSTRAINT, MISMATCH,
     /// TOOBIG and RANGE.
     pub fn is_about_data(&self) -> bool {
-        let Some(code) = self.code() else { return false };
+        let Some(code) = self.code() else {
+            return false;
+        };
         if code.len() == 5 {
-            return ["22", "23", "54"].iter().any(|class| code.starts_with(class));
+            return ["22", "23", "54"]
+                .iter()
+                .any(|class| code.starts_with(class));
         }
-        matches!(code.parse::<u32>().map(|code| code & 0xff), Ok(18 | 19 | 20 | 25))
+        matches!(
+            code.parse::<u32>().map(|code| code & 0xff),
+            Ok(18 | 19 | 20 | 25)
+        )
     }
 
     /// True if the same call may succeed later.

@@ -2,9 +2,8 @@
 
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    exponential_buckets, register_histogram_with_registry,
-    register_int_counter_vec_with_registry, register_int_counter_with_registry,
-    register_int_gauge_with_registry,
+    exponential_buckets, register_histogram_with_registry, register_int_counter_vec_with_registry,
+    register_int_counter_with_registry, register_int_gauge_with_registry,
 };
 
 use super::{Committed, Inserted};
@@ -63,7 +62,9 @@ impl Metrics {
         committed.inserted += inserted.inserted;
         committed.duplicates += inserted.duplicates;
         committed.quarantined += refused;
-        self.rows.with_label_values(&[table]).inc_by(inserted.inserted);
+        self.rows
+            .with_label_values(&[table])
+            .inc_by(inserted.inserted);
         self.duplicates.inc_by(inserted.duplicates);
         self.quarantined.with_label_values(&[table]).inc_by(refused);
     }

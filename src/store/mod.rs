@@ -147,11 +147,17 @@ impl Store {
 
     /// The pool, while connected.
     pub fn pool(&self) -> Option<Pool> {
-        self.connected.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.connected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn set(&self, pool: Option<Pool>) -> Option<Pool> {
-        let mut slot = self.connected.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self
+            .connected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *slot, pool)
     }
 
@@ -234,7 +240,10 @@ struct ByTable<'a> {
 
 impl<'a> ByTable<'a> {
     fn of(batch: &Batch<'a>) -> Self {
-        let mut rows = Self { links: batch.links.iter().collect(), ..Self::default() };
+        let mut rows = Self {
+            links: batch.links.iter().collect(),
+            ..Self::default()
+        };
         for record in batch.records {
             match record {
                 Record::LlmCall(row) => rows.calls.push(row),

@@ -15,20 +15,29 @@ macro_rules! select {
         concat!(
             "SELECT CASE WHEN call_type = 'embedding' THEN 'embedding' \
              WHEN not_counted_why = 'wrapper' THEN 'rollup' ELSE 'call' END AS kind, \
-             trace_id, span_id, parent_span_id, ", $micros, " AS micros, prompt_tokens, \
+             trace_id, span_id, parent_span_id, ",
+            $micros,
+            " AS micros, prompt_tokens, \
              completion_tokens, coalesce(model, response_model) AS model, \
              CASE WHEN coalesce(response, prompt) IS NULL THEN 0 ELSE 1 END AS content, \
              user_id, session_id, request_id, \
-             meeting_id, task_id FROM llm_calls WHERE started_at >= ", $since,
-            " UNION ALL SELECT 'retrieval', trace_id, span_id, parent_span_id, ", $micros,
+             meeting_id, task_id FROM llm_calls WHERE started_at >= ",
+            $since,
+            " UNION ALL SELECT 'retrieval', trace_id, span_id, parent_span_id, ",
+            $micros,
             ", hits, NULL, NULL, CASE WHEN query IS NULL THEN 0 ELSE 1 END, NULL, \
-             session_id, NULL, NULL, NULL FROM retrievals WHERE started_at >= ", $since,
-            " UNION ALL SELECT 'none', trace_id, span_id, NULL, ", $micros,
+             session_id, NULL, NULL, NULL FROM retrievals WHERE started_at >= ",
+            $since,
+            " UNION ALL SELECT 'none', trace_id, span_id, NULL, ",
+            $micros,
             ", NULL, NULL, NULL, 0, user_id, session_id, request_id, NULL, NULL \
-             FROM pipeline_requests WHERE started_at >= ", $since,
-            " UNION ALL SELECT 'none', trace_id, span_id, parent_span_id, ", $micros,
+             FROM pipeline_requests WHERE started_at >= ",
+            $since,
+            " UNION ALL SELECT 'none', trace_id, span_id, parent_span_id, ",
+            $micros,
             ", NULL, NULL, NULL, 0, user_id, session_id, request_id, meeting_id, task_id \
-             FROM span_links WHERE started_at >= ", $since,
+             FROM span_links WHERE started_at >= ",
+            $since,
             " ORDER BY 5 DESC LIMIT $2"
         )
     };
@@ -38,8 +47,10 @@ const SQLITE: &str = select!(
     "CAST(strftime('%s', started_at) AS INTEGER) * 1000000 + CAST(substr(started_at, 21, 6) AS INTEGER)",
     "$1"
 );
-const POSTGRES: &str =
-    select!("CAST(extract(epoch FROM started_at) * 1000000 AS bigint)", "$1::timestamptz");
+const POSTGRES: &str = select!(
+    "CAST(extract(epoch FROM started_at) * 1000000 AS bigint)",
+    "$1::timestamptz"
+);
 
 pub(super) async fn spans(pool: &Pool, since: i64, limit: usize) -> Result<Vec<MappedSpan>, Error> {
     let (since, limit) = (rfc3339(since), i64::try_from(limit).unwrap_or(i64::MAX));

@@ -33,17 +33,27 @@ const CLIENTS: u64 = 4;
 const TRACES_PER_REQUEST: u64 = 102;
 
 fn main() {
-    let spans: u64 =
-        std::env::var("SPANS").ok().and_then(|text| text.parse().ok()).unwrap_or(200_000);
+    let spans: u64 = std::env::var("SPANS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(200_000);
     let sample = spans::request(0..TRACES_PER_REQUEST);
     let bytes = sample.encoded_len() as u64 / (5 * TRACES_PER_REQUEST);
-    println!("{spans} spans of {bytes} bytes, {} spans a request", 5 * TRACES_PER_REQUEST);
+    println!(
+        "{spans} spans of {bytes} bytes, {} spans a request",
+        5 * TRACES_PER_REQUEST
+    );
     println!(
         "{:<10} {:>12} {:>12} {:>16} {:>18} {:>10}",
         "store", "acked/s", "stored/s", "CPU-s/100k", "postgres CPU-s/100k", "peak MiB"
     );
     let database = support::postgres::database();
-    run("postgres", spans, &[("SPANLEDGER_STORE_URL", &database.url())], Some(database.server_pid()));
+    run(
+        "postgres",
+        spans,
+        &[("SPANLEDGER_STORE_URL", &database.url())],
+        Some(database.server_pid()),
+    );
     run("sqlite", spans, &[], None);
 }
 
@@ -55,7 +65,10 @@ fn run(name: &str, spans: u64, env: &[(&str, &str)], postgres: Option<u32>) {
         .enable_all()
         .build()
         .expect("a runtime");
-    let (cpu, theirs) = (cpu_seconds(service.pid()), postgres.map(children_cpu_seconds));
+    let (cpu, theirs) = (
+        cpu_seconds(service.pid()),
+        postgres.map(children_cpu_seconds),
+    );
     let started = Instant::now();
     let next = AtomicU64::new(0);
     let requests = spans / (5 * TRACES_PER_REQUEST);
@@ -121,13 +134,24 @@ fn cpu_seconds(pid: u32) -> f64 {
 fn children_cpu_seconds(pid: u32) -> f64 {
     let path = format!("/proc/{pid}/task/{pid}/children");
     let children = std::fs::read_to_string(path).unwrap_or_default();
-    children.split_whitespace().filter_map(|pid| pid.parse().ok()).map(cpu_seconds).sum()
+    children
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .map(cpu_seconds)
+        .sum()
 }
 
 fn peak_mib(pid: u32) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     status
         .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix("kB")?.trim().parse().ok())
+        .find_map(|line| {
+            line.strip_prefix("VmHWM:")?
+                .trim()
+                .strip_suffix("kB")?
+                .trim()
+                .parse()
+                .ok()
+        })
         .map_or(0.0, |kib: f64| kib / 1024.0)
 }

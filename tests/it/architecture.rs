@@ -4,14 +4,38 @@ use std::path::{Path, PathBuf};
 
 /// Each room may use only what stands before it.
 const ORDER: &[&str] = &[
-    "record", "otlp", "spool", "receive", "map", "price", "count", "store", "sink", "pipeline",
-    "query", "maintain", "api", "web", "telemetry", "config", "app", "demo", "cli",
+    "record",
+    "otlp",
+    "spool",
+    "receive",
+    "map",
+    "price",
+    "count",
+    "store",
+    "sink",
+    "pipeline",
+    "query",
+    "maintain",
+    "api",
+    "web",
+    "telemetry",
+    "config",
+    "app",
+    "demo",
+    "cli",
 ];
 /// Strangers although their order would allow it: (room, what it may not use).
-const STRANGERS: &[(&str, &str)] =
-    &[("map", "receive"), ("map", "spool"), ("price", "spool"), ("count", "spool"), ("web", "receive")];
+const STRANGERS: &[(&str, &str)] = &[
+    ("map", "receive"),
+    ("map", "spool"),
+    ("price", "spool"),
+    ("count", "spool"),
+    ("web", "receive"),
+];
 const LONGEST_FILE: usize = 500;
-const DRAWERS: &[&str] = &["util", "utils", "helper", "helpers", "common", "misc", "manager"];
+const DRAWERS: &[&str] = &[
+    "util", "utils", "helper", "helpers", "common", "misc", "manager",
+];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -32,7 +56,12 @@ fn all() -> Vec<(String, String)> {
     files
         .iter()
         .map(|path| {
-            let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+            let name = path
+                .strip_prefix(&root)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned();
             (name, std::fs::read_to_string(path).unwrap())
         })
         .collect()
@@ -45,7 +74,10 @@ fn rooms_import_only_what_stands_left_of_them() {
     for (name, text) in all() {
         let room = name.split(['/', '.']).next().unwrap();
         let Some(mine) = place(room) else {
-            assert!(["lib", "main"].contains(&room), "{name}: a room that ORDER does not know");
+            assert!(
+                ["lib", "main"].contains(&room),
+                "{name}: a room that ORDER does not know"
+            );
             continue;
         };
         // Unit tests may look further.
@@ -87,27 +119,48 @@ fn uses(code: &str) -> Vec<String> {
         }
     }
     let first_word = |text: String| {
-        text.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or("").to_owned()
+        text.trim()
+            .split(|c: char| !c.is_alphanumeric() && c != '_')
+            .next()
+            .unwrap_or("")
+            .to_owned()
     };
-    found.into_iter().map(first_word).filter(|word| !word.is_empty()).collect()
+    found
+        .into_iter()
+        .map(first_word)
+        .filter(|word| !word.is_empty())
+        .collect()
 }
 
 #[test]
 fn files_are_short_and_no_drawer_is_opened() {
     for (name, text) in all() {
         let lines = text.lines().count();
-        assert!(lines <= LONGEST_FILE, "{name} has {lines} lines: is there a second room in it?");
+        assert!(
+            lines <= LONGEST_FILE,
+            "{name} has {lines} lines: is there a second room in it?"
+        );
         let parts = name.trim_end_matches(".rs").split('/');
-        assert!(!parts.into_iter().any(|part| DRAWERS.contains(&part)), "{name}: say what is in it");
+        assert!(
+            !parts.into_iter().any(|part| DRAWERS.contains(&part)),
+            "{name}: say what is in it"
+        );
     }
 }
 
 #[test]
 fn sql_stays_in_store_and_query() {
     for (name, text) in all() {
-        if ["store/", "query/"].iter().any(|room| name.starts_with(room)) || name.contains("tests") {
+        if ["store/", "query/"]
+            .iter()
+            .any(|room| name.starts_with(room))
+            || name.contains("tests")
+        {
             continue;
         }
-        assert!(!text.contains("sqlx::query"), "{name}: SQL belongs to store or query");
+        assert!(
+            !text.contains("sqlx::query"),
+            "{name}: SQL belongs to store or query"
+        );
     }
 }

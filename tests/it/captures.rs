@@ -5,21 +5,53 @@
 //! `logs-NNN.pb`), `meta.json` (their order and types) and `expect.json`: which span stands for
 //! which call, and what its row should hold.
 
-use std::{collections::BTreeMap, path::{Path, PathBuf}};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 
-use crate::support::{process::{Folder, Service, post}, rows::Rows};
+use crate::support::{
+    process::{Folder, Service, post},
+    rows::Rows,
+};
 
 const CALL: &[&str] = &[
-    "provider", "call_type", "model", "response_model", "prompt_tokens", "completion_tokens",
-    "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "streamed", "status",
-    "error_type", "response", "prompt", "user_id", "session_id", "finish_reason", "temperature",
+    "provider",
+    "call_type",
+    "model",
+    "response_model",
+    "prompt_tokens",
+    "completion_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "streamed",
+    "status",
+    "error_type",
+    "response",
+    "prompt",
+    "user_id",
+    "session_id",
+    "finish_reason",
+    "temperature",
     "max_tokens",
 ];
-const RETRIEVAL: &[&str] = &["db_system", "hits", "top_k", "best_score", "score_kind", "rerank_model"];
+const RETRIEVAL: &[&str] = &[
+    "db_system",
+    "hits",
+    "top_k",
+    "best_score",
+    "score_kind",
+    "rerank_model",
+];
 const SPEECH: &[&str] = &[
-    "event_type", "chunk_index", "total_chunks", "audio_duration_seconds", "transcript_length",
+    "event_type",
+    "chunk_index",
+    "total_chunks",
+    "audio_duration_seconds",
+    "transcript_length",
     "word_count",
 ];
 
@@ -59,7 +91,10 @@ fn replay_all(folder: &Folder, env: &[(&str, &str)]) {
     let service = Service::start_with(folder.path(), env);
     let mut requests = Vec::new();
     for scenario in scenarios() {
-        for request in json(&scenario.join("meta.json"))["requests"].as_array().unwrap() {
+        for request in json(&scenario.join("meta.json"))["requests"]
+            .as_array()
+            .unwrap()
+        {
             let file = request["file"].as_str().unwrap();
             let content_type = match file.ends_with(".json") {
                 true => "application/json",
@@ -70,17 +105,33 @@ fn replay_all(folder: &Folder, env: &[(&str, &str)]) {
                 true => (std::fs::read(zipped).unwrap(), "gzip"),
                 false => (std::fs::read(scenario.join(file)).unwrap(), "identity"),
             };
-            let path = if file.starts_with("logs-") { "/v1/logs" } else { "/v1/traces" };
+            let path = if file.starts_with("logs-") {
+                "/v1/logs"
+            } else {
+                "/v1/traces"
+            };
             requests.push((scenario.join(file), path, content_type, encoding, body));
         }
     }
     let twice: Vec<_> = requests.iter().chain(requests.iter().rev()).collect();
     for (file, path, content_type, encoding, body) in &twice {
-        let headers = [("Content-Type", *content_type), ("Content-Encoding", *encoding)];
+        let headers = [
+            ("Content-Type", *content_type),
+            ("Content-Encoding", *encoding),
+        ];
         let (status, _, answer) = post(&service.otlp_http, path, &headers, body);
-        assert_eq!(status, 200, "{}: {}", file.display(), String::from_utf8_lossy(&answer));
+        assert_eq!(
+            status,
+            200,
+            "{}: {}",
+            file.display(),
+            String::from_utf8_lossy(&answer)
+        );
     }
-    assert!(service.stop().success(), "a stop stores everything that was acked");
+    assert!(
+        service.stop().success(),
+        "a stop stores everything that was acked"
+    );
 }
 
 fn compare_all(rows: &Rows) {
@@ -88,34 +139,74 @@ fn compare_all(rows: &Rows) {
     for scenario in scenarios() {
         let name = scenario.file_name().unwrap().to_string_lossy().into_owned();
         let expect = json(&scenario.join("expect.json"));
-        for (table, columns) in [("llm_calls", CALL), ("retrievals", RETRIEVAL), ("stt_logs", SPEECH)] {
+        for (table, columns) in [
+            ("llm_calls", CALL),
+            ("retrievals", RETRIEVAL),
+            ("stt_logs", SPEECH),
+        ] {
             let wrong = compare(rows, &expect, table, columns);
-            problems.extend(wrong.into_iter().map(|text| format!("{name}: {table} {text}")));
+            problems.extend(
+                wrong
+                    .into_iter()
+                    .map(|text| format!("{name}: {table} {text}")),
+            );
         }
     }
-    assert!(problems.is_empty(), "{} differences\n{}", problems.len(), problems.join("\n"));
+    assert!(
+        problems.is_empty(),
+        "{} differences\n{}",
+        problems.len(),
+        problems.join("\n")
+    );
 }
 
 type Row = BTreeMap<&'static str, Option<String>>;
 
-fn stored(rows: &Rows, table: &str, columns: &'static [&'static str], traces: &[&str]) -> BTreeMap<String, Vec<Row>> {
-    let counted = if table == "stt_logs" { "" } else { " AND counted" };
-    let traces = traces.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(",");
+fn stored(
+    rows: &Rows,
+    table: &str,
+    columns: &'static [&'static str],
+    traces: &[&str],
+) -> BTreeMap<String, Vec<Row>> {
+    let counted = if table == "stt_logs" {
+        ""
+    } else {
+        " AND counted"
+    };
+    let traces = traces
+        .iter()
+        .map(|id| format!("'{id}'"))
+        .collect::<Vec<_>>()
+        .join(",");
     let sql = format!(
         "SELECT span_id, {} FROM {table} WHERE trace_id IN ({traces}){counted}",
         columns.join(", ")
     );
     let mut found: BTreeMap<String, Vec<Row>> = BTreeMap::new();
     for row in rows.query(&sql) {
-        let values = row[1..].iter().map(|text| (text != "NULL").then(|| text.clone()));
-        found.entry(row[0].clone()).or_default().push(columns.iter().copied().zip(values).collect());
+        let values = row[1..]
+            .iter()
+            .map(|text| (text != "NULL").then(|| text.clone()));
+        found
+            .entry(row[0].clone())
+            .or_default()
+            .push(columns.iter().copied().zip(values).collect());
     }
     found
 }
 
-fn compare(rows: &Rows, expect: &Value, table: &str, columns: &'static [&'static str]) -> Vec<String> {
-    let traces: Vec<&str> =
-        expect["trace_ids"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+fn compare(
+    rows: &Rows,
+    expect: &Value,
+    table: &str,
+    columns: &'static [&'static str],
+) -> Vec<String> {
+    let traces: Vec<&str> = expect["trace_ids"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
     let mut stored = stored(rows, table, columns, &traces);
     let mut wrong = Vec::new();
     for call in expect[table].as_array().into_iter().flatten() {
@@ -148,7 +239,11 @@ fn compare(rows: &Rows, expect: &Value, table: &str, columns: &'static [&'static
             }
         }
     }
-    wrong.extend(stored.keys().map(|id| format!("{id}: counted, but stands for no call")));
+    wrong.extend(
+        stored
+            .keys()
+            .map(|id| format!("{id}: counted, but stands for no call")),
+    );
     wrong
 }
 
@@ -164,9 +259,19 @@ fn differs(call: &Value, column: &str, got: Option<&str>, row: &Row) -> Option<S
         None if column == "error_type" && want.is_array() => want.as_array().unwrap().clone(),
         None => vec![want.clone()],
     };
-    let told = ["user_id", "session_id", "error_type", "response_model", "model"];
+    let told = [
+        "user_id",
+        "session_id",
+        "error_type",
+        "response_model",
+        "model",
+    ];
     let is_tokens = column.ends_with("_tokens") && column != "max_tokens";
-    if call.get(format!("{key}_any")).is_none() && want.is_null() && !is_tokens && !told.contains(&column) {
+    if call.get(format!("{key}_any")).is_none()
+        && want.is_null()
+        && !is_tokens
+        && !told.contains(&column)
+    {
         return None;
     }
     if column == "response_model" && options.contains(&Value::Null) {
@@ -181,11 +286,19 @@ fn same(column: &str, want: &Value, got: Option<&str>) -> bool {
     match (column, want) {
         ("streamed", _) => matches!(got, Some("1" | "true")) == (want == true),
         (_, Value::Null) => got.is_none(),
-        ("prompt" | "response", Value::String(part)) => got.is_some_and(|text| text.contains(part.as_str())),
+        ("prompt" | "response", Value::String(part)) => {
+            got.is_some_and(|text| text.contains(part.as_str()))
+        }
         ("call_type", _) => (got == Some("embedding")) == (want == "embedding"),
-        ("finish_reason", Value::String(want)) => got.is_some_and(|got| finish(got) == finish(want)),
+        ("finish_reason", Value::String(want)) => {
+            got.is_some_and(|got| finish(got) == finish(want))
+        }
         ("error_type", Value::String(want)) => got.is_some_and(|got| {
-            squash(got) == squash(want) || got.rsplit('.').next().is_some_and(|end| squash(end) == squash(want))
+            squash(got) == squash(want)
+                || got
+                    .rsplit('.')
+                    .next()
+                    .is_some_and(|end| squash(end) == squash(want))
         }),
         (_, Value::Number(want)) => {
             let want = want.as_f64().unwrap();
@@ -198,7 +311,10 @@ fn same(column: &str, want: &Value, got: Option<&str>) -> bool {
 }
 
 fn squash(text: &str) -> String {
-    text.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect()
+    text.to_lowercase()
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect()
 }
 
 fn finish(text: &str) -> String {

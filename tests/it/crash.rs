@@ -2,13 +2,20 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, atomic::{AtomicU64, Ordering}},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 
-use crate::support::{process::{Folder, Service}, rows::Rows, spans};
+use crate::support::{
+    process::{Folder, Service},
+    rows::Rows,
+    spans,
+};
 
 const KILLS: u64 = 20;
 const CLIENTS: u64 = 4;
@@ -31,7 +38,11 @@ fn every_acked_span_is_stored_once(store: impl Fn(&Folder) -> (Vec<(&'static str
         let service = Service::start_with(folder.path(), &env);
         let clients: Vec<_> = (0..CLIENTS)
             .map(|n| {
-                let again = unanswered.iter().copied().skip(n as usize).step_by(CLIENTS as usize);
+                let again = unanswered
+                    .iter()
+                    .copied()
+                    .skip(n as usize)
+                    .step_by(CLIENTS as usize);
                 let client = Client {
                     endpoint: format!("http://{}", service.grpc),
                     next: Arc::clone(&next),
@@ -48,31 +59,65 @@ fn every_acked_span_is_stored_once(store: impl Fn(&Folder) -> (Vec<(&'static str
         } else {
             last = Some(service);
         }
-        unanswered = clients.into_iter().flat_map(|c| runtime.block_on(c).unwrap()).collect();
+        unanswered = clients
+            .into_iter()
+            .flat_map(|c| runtime.block_on(c).unwrap())
+            .collect();
     }
     assert!(unanswered.is_empty(), "the last round answers everything");
     assert!(last.unwrap().stop().success());
     let acked = acked.lock().unwrap();
-    assert!(acked.len() > KILLS as usize, "too little was sent: {}", acked.len());
+    assert!(
+        acked.len() > KILLS as usize,
+        "too little was sent: {}",
+        acked.len()
+    );
     let expected: BTreeSet<String> = acked
         .iter()
         .flat_map(|first| *first..*first + TRACES_PER_REQUEST)
         .map(spans::trace_id)
         .collect();
-    println!("{} traces acked over {KILLS} kills, seed {}", expected.len(), random.seed);
-    for (table, per_trace) in [("llm_calls", 2), ("retrievals", 1), ("pipeline_requests", 1)] {
+    println!(
+        "{} traces acked over {KILLS} kills, seed {}",
+        expected.len(),
+        random.seed
+    );
+    for (table, per_trace) in [
+        ("llm_calls", 2),
+        ("retrievals", 1),
+        ("pipeline_requests", 1),
+    ] {
         let stored = rows.trace_counts(table);
-        let lost: Vec<_> = expected.iter().filter(|id| !stored.contains_key(*id)).collect();
-        assert!(lost.is_empty(), "{table}: {} acked traces lost, seed {}", lost.len(), random.seed);
-        let wrong: Vec<_> = stored.iter().filter(|(_, n)| **n != per_trace).take(5).collect();
-        assert!(wrong.is_empty(), "{table}: not {per_trace} rows a trace: {wrong:?}, seed {}", random.seed);
+        let lost: Vec<_> = expected
+            .iter()
+            .filter(|id| !stored.contains_key(*id))
+            .collect();
+        assert!(
+            lost.is_empty(),
+            "{table}: {} acked traces lost, seed {}",
+            lost.len(),
+            random.seed
+        );
+        let wrong: Vec<_> = stored
+            .iter()
+            .filter(|(_, n)| **n != per_trace)
+            .take(5)
+            .collect();
+        assert!(
+            wrong.is_empty(),
+            "{table}: not {per_trace} rows a trace: {wrong:?}, seed {}",
+            random.seed
+        );
     }
 }
 
 #[test]
 fn sqlite() {
     every_acked_span_is_stored_once(|folder| {
-        (Vec::new(), Rows::sqlite(&folder.path().join("spanledger.db")))
+        (
+            Vec::new(),
+            Rows::sqlite(&folder.path().join("spanledger.db")),
+        )
     });
 }
 
@@ -80,7 +125,10 @@ fn sqlite() {
 fn postgres() {
     let database = crate::support::postgres::database();
     every_acked_span_is_stored_once(|_| {
-        (vec![("SPANLEDGER_STORE_URL", database.url())], Rows::postgres(&database.url()))
+        (
+            vec![("SPANLEDGER_STORE_URL", database.url())],
+            Rows::postgres(&database.url()),
+        )
     });
 }
 
@@ -124,9 +172,13 @@ struct Random {
 
 impl Random {
     fn seeded() -> Self {
-        let seed = std::env::var("SPANLEDGER_TEST_SEED").ok().and_then(|s| s.parse().ok());
+        let seed = std::env::var("SPANLEDGER_TEST_SEED")
+            .ok()
+            .and_then(|s| s.parse().ok());
         let seed = seed.unwrap_or_else(|| {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+            let now = std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .unwrap();
             now.as_nanos() as u64 | 1
         });
         Self { seed, state: seed }

@@ -2,7 +2,10 @@
 
 use std::process::Command;
 
-use crate::support::{process::{Folder, Service}, rows::Rows};
+use crate::support::{
+    process::{Folder, Service},
+    rows::Rows,
+};
 
 /// The interpreter that `tests/run` prepared, or the system's.
 fn python() -> String {
@@ -14,7 +17,10 @@ fn the_stock_exporters_are_understood() {
     let folder = Folder::new("python");
     let service = Service::start(folder.path());
     let sent = Command::new(python())
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/python/send.py"))
+        .arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/it/python/send.py"
+        ))
         .arg(format!("http://{}", service.grpc))
         .arg(format!("http://{}", service.otlp_http))
         .output()
@@ -38,7 +44,12 @@ fn the_stock_exporters_are_understood() {
     let expected: Vec<Vec<String>> = ["grpc", "gzip", "http"]
         .iter()
         .map(|name| {
-            vec![format!("python-{name}"), "u-1".into(), "1000".into(), format!("{usd}")]
+            vec![
+                format!("python-{name}"),
+                "u-1".into(),
+                "1000".into(),
+                format!("{usd}"),
+            ]
         })
         .collect();
     assert_eq!(calls, expected);

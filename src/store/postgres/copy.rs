@@ -97,7 +97,11 @@ fn numeric(out: &mut Vec<u8>, usd: f64) {
     if digits.is_empty() {
         weight = 0;
     }
-    let sign: u16 = if usd < 0.0 && !digits.is_empty() { 0x4000 } else { 0 };
+    let sign: u16 = if usd < 0.0 && !digits.is_empty() {
+        0x4000
+    } else {
+        0
+    };
     out.extend_from_slice(&(digits.len() as i16).to_be_bytes());
     out.extend_from_slice(&weight.to_be_bytes());
     out.extend_from_slice(&sign.to_be_bytes());
@@ -114,7 +118,9 @@ mod tests {
     fn shorts(usd: f64) -> Vec<i16> {
         let mut out = Vec::new();
         numeric(&mut out, usd);
-        out.chunks(2).map(|pair| i16::from_be_bytes([pair[0], pair[1]])).collect()
+        out.chunks(2)
+            .map(|pair| i16::from_be_bytes([pair[0], pair[1]]))
+            .collect()
     }
 
     #[test]

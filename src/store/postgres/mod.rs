@@ -16,8 +16,7 @@ use sqlx::{
 };
 
 use super::{
-    Batch, ByTable, Committed, Error, Inserted, Refused, amend, each_table,
-    metrics::Metrics,
+    Batch, ByTable, Committed, Error, Inserted, Refused, amend, each_table, metrics::Metrics,
     tables::Table,
 };
 
@@ -44,12 +43,20 @@ impl Postgres {
             .map_err(|_| Error::Url("this one can't be read".into()))?
             .application_name("spanledger")
             .options([("statement_timeout", "60s"), ("timezone", "UTC")]);
-        Ok(Self { options, partitions: Default::default(), staged: AtomicU32::new(0) })
+        Ok(Self {
+            options,
+            partitions: Default::default(),
+            staged: AtomicU32::new(0),
+        })
     }
 
     pub fn describe(&self) -> String {
         let database = self.options.get_database().unwrap_or_default();
-        format!("postgres at {}:{}/{database}", self.options.get_host(), self.options.get_port())
+        format!(
+            "postgres at {}:{}/{database}",
+            self.options.get_host(),
+            self.options.get_port()
+        )
     }
 
     pub async fn connect(&self) -> Result<PgPool, Error> {
@@ -115,7 +122,10 @@ impl Postgres {
             match copy::copy(tx, table.name, table, rows).await {
                 Ok(inserted) => {
                     tx.execute("RELEASE SAVEPOINT straight").await?;
-                    return Ok(Inserted { inserted, ..Inserted::default() });
+                    return Ok(Inserted {
+                        inserted,
+                        ..Inserted::default()
+                    });
                 }
                 Err(error) if error.is_about_data() => {
                     tx.execute("ROLLBACK TO SAVEPOINT straight").await?;
@@ -125,7 +135,11 @@ impl Postgres {
             }
         }
         let inserted = insert_staged(tx, table, rows).await?;
-        let next = if inserted.duplicates > 0 { STAGED_AFTER_CONFLICT } else { staged.saturating_sub(1) };
+        let next = if inserted.duplicates > 0 {
+            STAGED_AFTER_CONFLICT
+        } else {
+            staged.saturating_sub(1)
+        };
         self.staged.store(next, Ordering::Relaxed);
         Ok(inserted)
     }
@@ -180,7 +194,11 @@ async fn insert_staged<R>(
 }
 
 async fn bury(tx: &mut PgConnection, refused: &Refused) -> Result<(), Error> {
-    tracing::error!(table = refused.table, reason = refused.reason, "a row was refused; it is kept in dead_letters");
+    tracing::error!(
+        table = refused.table,
+        reason = refused.reason,
+        "a row was refused; it is kept in dead_letters"
+    );
     sqlx::query(
         "INSERT INTO dead_letters (trace_id, span_id, table_name, reason, \"row\", created_at) \
          VALUES ($1, $2, $3, $4, $5::jsonb, now()) ON CONFLICT DO NOTHING",

@@ -11,7 +11,12 @@ use sqlx::{AssertSqlSafe, Executor, PgPool};
 use crate::store::{Batch, Error};
 
 const TABLES: [&str; 7] = [
-    "llm_calls", "stt_logs", "retrievals", "cache_lookups", "json_parses", "pipeline_requests",
+    "llm_calls",
+    "stt_logs",
+    "retrievals",
+    "cache_lookups",
+    "json_parses",
+    "pipeline_requests",
     "span_links",
 ];
 /// Days made ahead, so that midnight waits for nothing.
@@ -29,12 +34,16 @@ pub(super) struct Partitions {
 impl Partitions {
     /// Nothing is known of a server that was connected anew.
     pub fn forget(&self) {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.made
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 
     pub async fn ensure_ahead(&self, pool: &PgPool, now: DateTime<Utc>) -> Result<(), Error> {
         let today = now.date_naive();
-        self.ensure(pool, (0..=AHEAD).map(|n| today + Days::new(n)).collect()).await
+        self.ensure(pool, (0..=AHEAD).map(|n| today + Days::new(n)).collect())
+            .await
     }
 
     /// Days of the batch within reach of the time it was received.
@@ -43,7 +52,10 @@ impl Partitions {
         let mut last = (i64::MIN, i64::MIN);
         for header in batch.records.iter().map(|record| record.header()) {
             let day_number = |ns: i64| ns.div_euclid(86_400_000_000_000);
-            let pair = (day_number(header.started_at), day_number(header.received_at));
+            let pair = (
+                day_number(header.started_at),
+                day_number(header.received_at),
+            );
             if pair == last {
                 continue;
             }
@@ -65,7 +77,10 @@ impl Partitions {
             for table in TABLES {
                 make(pool, table, day).await?;
             }
-            self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(day);
+            self.made
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(day);
         }
         Ok(())
     }

@@ -37,7 +37,10 @@ impl Sqlite {
             .pragma("cache_size", "-16384")
             .pragma("wal_autocheckpoint", "4000")
             .pragma("journal_size_limit", "67108864");
-        Ok(Self { path: options.get_filename().to_owned(), options })
+        Ok(Self {
+            path: options.get_filename().to_owned(),
+            options,
+        })
     }
 
     pub fn describe(&self) -> String {
@@ -128,7 +131,11 @@ async fn insert_rows<R>(
     rows: &[&R],
 ) -> Result<u64, Error> {
     let width = table.columns.len();
-    let mut sql = format!("INSERT INTO {} ({}) VALUES ", table.name, table.column_list());
+    let mut sql = format!(
+        "INSERT INTO {} ({}) VALUES ",
+        table.name,
+        table.column_list()
+    );
     for row in 0..rows.len() {
         sql.push_str(if row == 0 { "(" } else { ", (" });
         sql.push_str("?");
@@ -157,7 +164,11 @@ async fn insert_rows<R>(
 }
 
 async fn bury(tx: &mut SqliteConnection, refused: &Refused) -> Result<(), Error> {
-    tracing::error!(table = refused.table, reason = refused.reason, "a row was refused; it is kept in dead_letters");
+    tracing::error!(
+        table = refused.table,
+        reason = refused.reason,
+        "a row was refused; it is kept in dead_letters"
+    );
     sqlx::query(
         "INSERT INTO dead_letters (trace_id, span_id, table_name, reason, \"row\", created_at) \
          VALUES ($1, $2, $3, $4, $5, strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')) \

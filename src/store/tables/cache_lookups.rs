@@ -7,12 +7,40 @@ use crate::record::CacheLookup;
 pub(in crate::store) const TABLE: Table<CacheLookup> = Table {
     name: "cache_lookups",
     columns: &[
-        Column { name: "trace_id", kind: Kind::Text, cell: |r| hex(&r.header.trace_id.hex()) },
-        Column { name: "span_id", kind: Kind::Text, cell: |r| hex(&r.header.span_id.hex()) },
-        Column { name: "cache", kind: Kind::Text, cell: |r| clean(&r.cache) },
-        Column { name: "key_hash", kind: Kind::Text, cell: |r| text(&r.key_hash) },
-        Column { name: "hit", kind: Kind::Bool, cell: |r| Cell::Bool(r.hit) },
-        Column { name: "started_at", kind: Kind::Time, cell: |r| Cell::Time(r.header.started_at) },
-        Column { name: "service_name", kind: Kind::Text, cell: |r| text(&r.header.service_name) },
+        Column {
+            name: "trace_id",
+            kind: Kind::Text,
+            cell: |r| hex(&r.header.trace_id.hex()),
+        },
+        Column {
+            name: "span_id",
+            kind: Kind::Text,
+            cell: |r| hex(&r.header.span_id.hex()),
+        },
+        Column {
+            name: "cache",
+            kind: Kind::Text,
+            cell: |r| clean(&r.cache),
+        },
+        Column {
+            name: "key_hash",
+            kind: Kind::Text,
+            cell: |r| text(&r.key_hash),
+        },
+        Column {
+            name: "hit",
+            kind: Kind::Bool,
+            cell: |r| Cell::Bool(r.hit),
+        },
+        Column {
+            name: "started_at",
+            kind: Kind::Time,
+            cell: |r| Cell::Time(r.header.started_at),
+        },
+        Column {
+            name: "service_name",
+            kind: Kind::Text,
+            cell: |r| text(&r.header.service_name),
+        },
     ],
 };

@@ -65,7 +65,11 @@ pub(super) struct Table<R: 'static> {
 impl<R> Table<R> {
     /// `a, b, c`
     pub fn column_list(&self) -> String {
-        self.columns.iter().map(|column| column.name).collect::<Vec<_>>().join(", ")
+        self.columns
+            .iter()
+            .map(|column| column.name)
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     /// A row as JSON, for dead letters.
@@ -104,7 +108,9 @@ fn clean(text: &str) -> Cell<'_> {
 }
 
 fn text<T: AsRef<str>>(value: &Option<T>) -> Cell<'_> {
-    value.as_ref().map_or(Cell::Null, |text| clean(text.as_ref()))
+    value
+        .as_ref()
+        .map_or(Cell::Null, |text| clean(text.as_ref()))
 }
 
 fn or<'a>(first: &'a Option<String>, second: &'a Option<String>) -> &'a Option<String> {
@@ -120,7 +126,9 @@ fn id(header: &Header) -> Cell<'static> {
 }
 
 fn parent(header: &Header) -> Cell<'static> {
-    header.parent_span_id.map_or(Cell::Null, |id| hex(&id.hex()))
+    header
+        .parent_span_id
+        .map_or(Cell::Null, |id| hex(&id.hex()))
 }
 
 fn word(word: &'static str) -> Cell<'static> {
@@ -144,11 +152,15 @@ fn time(value: Option<i64>) -> Cell<'static> {
 }
 
 fn float(value: Option<f64>) -> Cell<'static> {
-    value.filter(|v| v.is_finite()).map_or(Cell::Null, Cell::Float)
+    value
+        .filter(|v| v.is_finite())
+        .map_or(Cell::Null, Cell::Float)
 }
 
 fn money(value: Option<f64>) -> Cell<'static> {
-    value.filter(|v| v.is_finite()).map_or(Cell::Null, Cell::Money)
+    value
+        .filter(|v| v.is_finite())
+        .map_or(Cell::Null, Cell::Money)
 }
 
 fn usd(cost: &Option<Result<Cost, Unpriced>>) -> Cell<'static> {
@@ -198,11 +210,14 @@ fn clean_json(value: &mut serde_json::Value) {
 }
 
 fn tags(tags: &Option<Vec<String>>) -> Cell<'static> {
-    tags.as_ref().map_or(Cell::Null, |tags| json_text(&tags.as_slice().into()))
+    tags.as_ref()
+        .map_or(Cell::Null, |tags| json_text(&tags.as_slice().into()))
 }
 
 fn scores(scores: &Option<Vec<f64>>) -> Cell<'static> {
-    let Some(scores) = scores else { return Cell::Null };
+    let Some(scores) = scores else {
+        return Cell::Null;
+    };
     let finite = scores.iter().copied().filter(|score| score.is_finite());
     Cell::Json(serde_json::Value::from(finite.collect::<Vec<f64>>()).to_string())
 }
@@ -230,7 +245,11 @@ fn metadata(call: &LlmCall) -> Cell<'static> {
     if let Some(Err(why)) = &call.cost {
         all.insert("spanledger.unpriced".into(), why.as_str().into());
     }
-    if all.is_empty() { Cell::Null } else { json_text(&Value::Object(all)) }
+    if all.is_empty() {
+        Cell::Null
+    } else {
+        json_text(&Value::Object(all))
+    }
 }
 
 #[cfg(test)]
@@ -241,14 +260,19 @@ mod tests {
     fn nul_never_reaches_a_store() {
         assert_eq!(clean("a\0b"), Cell::Text("a\u{FFFD}b".into()));
         let hostile = serde_json::json!({"k\0": ["\0", {"x": "\0"}]});
-        let Cell::Json(text) = json_text(&hostile) else { panic!("not JSON") };
+        let Cell::Json(text) = json_text(&hostile) else {
+            panic!("not JSON")
+        };
         assert!(!text.contains("\\u0000"), "{text}");
     }
 
     #[test]
     fn times_have_one_width_and_numbers_are_finite() {
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000000Z");
-        assert_eq!(rfc3339(1_795_203_676_883_293_861), "2026-11-20T21:41:16.883293Z");
+        assert_eq!(
+            rfc3339(1_795_203_676_883_293_861),
+            "2026-11-20T21:41:16.883293Z"
+        );
         assert_eq!(float(Some(f64::NAN)), Cell::Null);
         assert_eq!(money(Some(f64::INFINITY)), Cell::Null);
     }

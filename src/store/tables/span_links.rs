@@ -28,6 +28,18 @@ macro_rules! table {
 }
 
 table!(
-    user_id, user_hash, session_id, task_id, company_id, review_id, meeting_id, agenda_id,
-    request_id, collection_name, experiment, variant, environment, recording_id
+    user_id,
+    user_hash,
+    session_id,
+    task_id,
+    company_id,
+    review_id,
+    meeting_id,
+    agenda_id,
+    request_id,
+    collection_name,
+    experiment,
+    variant,
+    environment,
+    recording_id
 );

@@ -8,7 +8,11 @@ use spanledger::{
     store::{Batch, Checkpoint, Committed, Config, Store},
 };
 
-use crate::support::{postgres, process::Folder, rows::Rows};
+use crate::support::{
+    postgres::{Database, database},
+    process::Folder,
+    rows::Rows,
+};
 
 /// 2026-11-20T12:00:00Z.
 const NOON: i64 = 1_795_176_000_000_000_000;
@@ -18,12 +22,12 @@ struct Fixture {
     store: Store,
     rows: Rows,
     _folder: Folder,
-    _database: Option<postgres::Database>,
+    _database: Option<Database>,
 }
 
 async fn fixture(name: &str) -> Fixture {
     let folder = Folder::new("store");
-    let database = (name == "postgres").then(postgres::database);
+    let database = (name == "postgres").then(database);
     let (url, rows) = match &database {
         Some(database) => (database.url(), Rows::postgres(&database.url())),
         None => {
@@ -33,12 +37,23 @@ async fn fixture(name: &str) -> Fixture {
     };
     let store = Store::new(Config { url: url.into() }, &Registry::new()).unwrap();
     store.connect().await.unwrap();
-    Fixture { store, rows, _folder: folder, _database: database }
+    Fixture {
+        store,
+        rows,
+        _folder: folder,
+        _database: database,
+    }
 }
 
 impl Fixture {
     async fn commit(&self, records: &[Record]) -> Committed {
-        self.store.commit(&Batch { records, ..Batch::default() }).await.unwrap()
+        self.store
+            .commit(&Batch {
+                records,
+                ..Batch::default()
+            })
+            .await
+            .unwrap()
     }
 
     async fn query(&self, sql: &str) -> Vec<Vec<String>> {
@@ -87,8 +102,17 @@ fn call(n: u8) -> LlmCall {
         operation: Some("summary".into()),
         prompt: Some("질문".into()),
         prompt_length: Some(2),
-        usage: Usage { prompt: Some(100), completion: Some(20), total: Some(120), ..Usage::default() },
-        cost: Some(Ok(Cost { usd: 0.000_027, rule: "openai/gpt-4o-mini".into(), version: "v".into() })),
+        usage: Usage {
+            prompt: Some(100),
+            completion: Some(20),
+            total: Some(120),
+            ..Usage::default()
+        },
+        cost: Some(Ok(Cost {
+            usd: 0.000_027,
+            rule: "openai/gpt-4o-mini".into(),
+            version: "v".into(),
+        })),
         temperature: Some(0.2),
         streamed: Some(true),
         tags: Some(vec!["a".into()]),
@@ -101,12 +125,39 @@ fn call(n: u8) -> LlmCall {
 fn one_of_each() -> Vec<Record> {
     vec![
         Record::LlmCall(Box::new(call(1))),
-        Record::SttEvent(Box::new(SttEvent { header: header(2), audio_duration_seconds: Some(12.5), ..SttEvent::default() })),
-        Record::SttEvent(Box::new(SttEvent { header: header(2), ordinal: 1, event_type: SttEventType::ChunkComplete, ..SttEvent::default() })),
-        Record::Retrieval(Box::new(Retrieval { header: header(3), scores: Some(vec![0.9, 0.1]), best_score: Some(0.9), ..Retrieval::default() })),
-        Record::CacheLookup(Box::new(CacheLookup { header: header(4), cache: "prompt".into(), hit: true, ..CacheLookup::default() })),
-        Record::JsonParse(Box::new(JsonParse { header: header(5), success: true, ..JsonParse::default() })),
-        Record::PipelineRequest(Box::new(PipelineRequest { header: header(6), confidence: Some(0.5), ..PipelineRequest::default() })),
+        Record::SttEvent(Box::new(SttEvent {
+            header: header(2),
+            audio_duration_seconds: Some(12.5),
+            ..SttEvent::default()
+        })),
+        Record::SttEvent(Box::new(SttEvent {
+            header: header(2),
+            ordinal: 1,
+            event_type: SttEventType::ChunkComplete,
+            ..SttEvent::default()
+        })),
+        Record::Retrieval(Box::new(Retrieval {
+            header: header(3),
+            scores: Some(vec![0.9, 0.1]),
+            best_score: Some(0.9),
+            ..Retrieval::default()
+        })),
+        Record::CacheLookup(Box::new(CacheLookup {
+            header: header(4),
+            cache: "prompt".into(),
+            hit: true,
+            ..CacheLookup::default()
+        })),
+        Record::JsonParse(Box::new(JsonParse {
+            header: header(5),
+            success: true,
+            ..JsonParse::default()
+        })),
+        Record::PipelineRequest(Box::new(PipelineRequest {
+            header: header(6),
+            confidence: Some(0.5),
+            ..PipelineRequest::default()
+        })),
     ]
 }
 
@@ -119,12 +170,19 @@ async fn every_kind_of_row_is_stored_once(name: &str) {
         assert_eq!((again.inserted, again.duplicates), (0, 7));
     }
     let row = fixture
-        .query("SELECT id, prompt, prompt_tokens, cache_read_tokens, temperature, streamed, counted, \
-                latency_ms, service_name, CAST(estimated_cost AS DOUBLE PRECISION) FROM llm_calls")
+        .query(
+            "SELECT id, prompt, prompt_tokens, cache_read_tokens, temperature, streamed, counted, \
+                latency_ms, service_name, CAST(estimated_cost AS DOUBLE PRECISION) FROM llm_calls",
+        )
         .await;
     let flag = if name == "sqlite" { "1" } else { "true" };
     let id = format!("{}-{}", "01".repeat(16), "01".repeat(8));
-    assert_eq!(row, [[&id, "질문", "100", "NULL", "0.2", flag, flag, "2500", "shop", "0.000027"]]);
+    assert_eq!(
+        row,
+        [[
+            &id, "질문", "100", "NULL", "0.2", flag, flag, "2500", "shop", "0.000027"
+        ]]
+    );
     let ids = fixture.query("SELECT id FROM stt_logs ORDER BY id").await;
     assert_eq!(ids.len(), 2);
 }
@@ -138,44 +196,94 @@ async fn duplicates_inside_a_batch_are_one_row(name: &str) {
 
 async fn the_checkpoint_moves_with_the_rows(name: &str) {
     let fixture = fixture(name).await;
-    let at = |n| Checkpoint { spool_id: "s".into(), lane: "rows", position: Position::from_parts(1, n) };
+    let at = |n| Checkpoint {
+        spool_id: "s".into(),
+        lane: "rows",
+        position: Position::from_parts(1, n),
+    };
     assert_eq!(fixture.store.checkpoint("s", "rows").await.unwrap(), None);
     for n in [10, 20] {
         let records = one_of_each();
-        let batch = Batch { records: &records, checkpoint: Some(at(n)), ..Batch::default() };
+        let batch = Batch {
+            records: &records,
+            checkpoint: Some(at(n)),
+            ..Batch::default()
+        };
         fixture.store.commit(&batch).await.unwrap();
         let found = fixture.store.checkpoint("s", "rows").await.unwrap();
         assert_eq!(found, Some(Position::from_parts(1, n)));
     }
-    assert_eq!(fixture.store.checkpoint("other", "rows").await.unwrap(), None);
+    assert_eq!(
+        fixture.store.checkpoint("other", "rows").await.unwrap(),
+        None
+    );
 }
 
 async fn amendments_change_stored_rows(name: &str) {
     let fixture = fixture(name).await;
     fixture.commit(&one_of_each()).await;
-    let amend = |n: u8, change| Amendment { key: header(n).key(), started_at: header(n).started_at, change };
-    let context = Context { user_id: Some("ann".into()), session_id: Some("s1".into()), task_id: Some("t".into()), ..Context::default() };
+    let amend = |n: u8, change| Amendment {
+        key: header(n).key(),
+        started_at: header(n).started_at,
+        change,
+    };
+    let context = Context {
+        user_id: Some("ann".into()),
+        session_id: Some("s1".into()),
+        task_id: Some("t".into()),
+        ..Context::default()
+    };
     let amendments = [
         amend(1, Change::Counted(Counted::No(NotCounted::Wrapper))),
         amend(1, Change::Context(Box::new(context.clone()))),
         amend(2, Change::Context(Box::new(context.clone()))),
         amend(3, Change::Context(Box::new(context))),
-        amend(3, Change::RetrievalCounted(Counted::No(NotCounted::Duplicate))),
+        amend(
+            3,
+            Change::RetrievalCounted(Counted::No(NotCounted::Duplicate)),
+        ),
         amend(1, Change::ParentCall(header(7).key())),
-        amend(6, Change::Request { stages: StageTimes { llm_ms: Some(5.0), ..StageTimes::default() }, tokens: Some(9), cost: Some(0.5) }),
+        amend(
+            6,
+            Change::Request {
+                stages: StageTimes {
+                    llm_ms: Some(5.0),
+                    ..StageTimes::default()
+                },
+                tokens: Some(9),
+                cost: Some(0.5),
+            },
+        ),
         amend(77, Change::Counted(Counted::Yes)),
     ];
-    fixture.store.commit(&Batch { amendments: &amendments, ..Batch::default() }).await.unwrap();
+    fixture
+        .store
+        .commit(&Batch {
+            amendments: &amendments,
+            ..Batch::default()
+        })
+        .await
+        .unwrap();
     let no = if name == "sqlite" { "0" } else { "false" };
     let parent = format!("{}-{}", "07".repeat(16), "07".repeat(8));
     assert_eq!(
         fixture.query("SELECT counted, not_counted_why, user_id, session_id, parent_call_id FROM llm_calls").await,
         [[no, "wrapper", "ann", "s1", &parent]]
     );
-    assert_eq!(fixture.query("SELECT counted, session_id FROM retrievals").await, [[no, "s1"]]);
-    assert_eq!(fixture.query("SELECT DISTINCT task_id FROM stt_logs").await, [["t"]]);
     assert_eq!(
-        fixture.query("SELECT llm_ms, tokens, CAST(cost AS DOUBLE PRECISION) FROM pipeline_requests").await,
+        fixture
+            .query("SELECT counted, session_id FROM retrievals")
+            .await,
+        [[no, "s1"]]
+    );
+    assert_eq!(
+        fixture.query("SELECT DISTINCT task_id FROM stt_logs").await,
+        [["t"]]
+    );
+    assert_eq!(
+        fixture
+            .query("SELECT llm_ms, tokens, CAST(cost AS DOUBLE PRECISION) FROM pipeline_requests")
+            .await,
         [["5", "9", "0.5"]]
     );
 }
@@ -189,18 +297,46 @@ async fn content_joins_its_call_whichever_comes_first(name: &str) {
         response: response.map(Into::into),
         ..CallContent::default()
     };
-    let bare = |n| Record::LlmCall(Box::new(LlmCall { header: header(n), ..LlmCall::default() }));
+    let bare = |n| {
+        Record::LlmCall(Box::new(LlmCall {
+            header: header(n),
+            ..LlmCall::default()
+        }))
+    };
     fixture.commit(&[bare(1)]).await;
-    let contents = [content(1, Some("p1"), None), content(1, None, Some("r1")), content(2, Some("p2"), None)];
-    fixture.store.commit(&Batch { contents: &contents, ..Batch::default() }).await.unwrap();
+    let contents = [
+        content(1, Some("p1"), None),
+        content(1, None, Some("r1")),
+        content(2, Some("p2"), None),
+    ];
+    fixture
+        .store
+        .commit(&Batch {
+            contents: &contents,
+            ..Batch::default()
+        })
+        .await
+        .unwrap();
     let later = [content(2, None, Some("r2"))];
-    fixture.store.commit(&Batch { contents: &later, ..Batch::default() }).await.unwrap();
+    fixture
+        .store
+        .commit(&Batch {
+            contents: &later,
+            ..Batch::default()
+        })
+        .await
+        .unwrap();
     fixture.commit(&[bare(2)]).await;
     assert_eq!(
-        fixture.query("SELECT prompt, response, prompt_length FROM llm_calls ORDER BY id").await,
+        fixture
+            .query("SELECT prompt, response, prompt_length FROM llm_calls ORDER BY id")
+            .await,
         [["p1", "r1", "2"], ["p2", "r2", "2"]]
     );
-    assert_eq!(fixture.query("SELECT count(*) FROM pending_content").await, [["0"]]);
+    assert_eq!(
+        fixture.query("SELECT count(*) FROM pending_content").await,
+        [["0"]]
+    );
 }
 
 async fn hostile_values_are_stored_clean(name: &str) {
@@ -227,11 +363,15 @@ async fn a_refused_row_costs_itself_only(name: &str) {
     // A rule that no row of ours breaks, so that one does.
     fixture
         .query(match name {
-            "sqlite" => "CREATE UNIQUE INDEX one_only ON llm_calls (operation) WHERE operation = 'poison'",
+            "sqlite" => {
+                "CREATE UNIQUE INDEX one_only ON llm_calls (operation) WHERE operation = 'poison'"
+            }
             _ => "ALTER TABLE llm_calls ADD CONSTRAINT poison CHECK (operation <> 'poison')",
         })
         .await;
-    let mut records: Vec<Record> = (1..=60).map(|n| Record::LlmCall(Box::new(call(n)))).collect();
+    let mut records: Vec<Record> = (1..=60)
+        .map(|n| Record::LlmCall(Box::new(call(n))))
+        .collect();
     if let Record::LlmCall(poison) = &mut records[41] {
         poison.operation = Some("poison".into());
     }
@@ -243,7 +383,9 @@ async fn a_refused_row_costs_itself_only(name: &str) {
     }
     let committed = fixture.commit(&records).await;
     assert_eq!((committed.inserted, committed.quarantined), (59, 1));
-    let letters = fixture.query("SELECT table_name, \"row\" ->> 'operation' FROM dead_letters").await;
+    let letters = fixture
+        .query("SELECT table_name, \"row\" ->> 'operation' FROM dead_letters")
+        .await;
     assert_eq!(letters, [["llm_calls", "poison"]]);
 }
 
@@ -255,12 +397,29 @@ async fn days_far_off_need_no_partition(name: &str) {
         Record::LlmCall(Box::new(call))
     };
     let year = 365 * 86_400_000_000_000;
-    let committed = fixture.commit(&[far(1, 1), far(2, NOON + 100 * year), far(3, NOON - year), far(4, i64::MAX)]).await;
+    let committed = fixture
+        .commit(&[
+            far(1, 1),
+            far(2, NOON + 100 * year),
+            far(3, NOON - year),
+            far(4, i64::MAX),
+        ])
+        .await;
     assert_eq!(committed.inserted, 4);
     if name == "postgres" {
-        assert_eq!(fixture.query("SELECT count(*) FROM llm_calls_default").await, [["4"]]);
+        assert_eq!(
+            fixture
+                .query("SELECT count(*) FROM llm_calls_default")
+                .await,
+            [["4"]]
+        );
         fixture.commit(&[far(5, NOON)]).await;
-        assert_eq!(fixture.query("SELECT count(*) FROM llm_calls_20261120").await, [["1"]]);
+        assert_eq!(
+            fixture
+                .query("SELECT count(*) FROM llm_calls_20261120")
+                .await,
+            [["1"]]
+        );
     }
 }
 
@@ -270,20 +429,57 @@ async fn recent_spans_say_what_counting_needs(name: &str) {
         trace_id: TraceId([8; 16]),
         span_id: SpanId([8; 8]),
         started_at: NOON,
-        context: Context { user_id: Some("ann".into()), ..Context::default() },
+        context: Context {
+            user_id: Some("ann".into()),
+            ..Context::default()
+        },
         ..Link::default()
     }];
     let records = one_of_each();
-    fixture.store.commit(&Batch { records: &records, links: &links, ..Batch::default() }).await.unwrap();
+    fixture
+        .store
+        .commit(&Batch {
+            records: &records,
+            links: &links,
+            ..Batch::default()
+        })
+        .await
+        .unwrap();
     let mut spans = fixture.store.recent_spans(NOON - 1, 100).await.unwrap();
     spans.sort_by_key(|span| span.key);
-    let roles: Vec<(u8, Role)> = spans.iter().map(|span| (span.key.span_id.0[0], span.role)).collect();
-    assert_eq!(roles, [(1, Role::Call), (3, Role::Retrieval), (6, Role::None), (8, Role::None)]);
+    let roles: Vec<(u8, Role)> = spans
+        .iter()
+        .map(|span| (span.key.span_id.0[0], span.role))
+        .collect();
+    assert_eq!(
+        roles,
+        [
+            (1, Role::Call),
+            (3, Role::Retrieval),
+            (6, Role::None),
+            (8, Role::None)
+        ]
+    );
     assert_eq!(spans[0].started_at, header(1).started_at);
-    assert_eq!(spans[3].context.as_ref().unwrap().user_id.as_deref(), Some("ann"));
-    let Record::LlmCall(call) = &spans[0].records[0] else { panic!("a call") };
-    assert_eq!((call.usage.prompt, call.usage.completion), (Some(100), Some(20)));
-    assert!(fixture.store.recent_spans(NOON + 1_000_000_000, 100).await.unwrap().is_empty());
+    assert_eq!(
+        spans[3].context.as_ref().unwrap().user_id.as_deref(),
+        Some("ann")
+    );
+    let Record::LlmCall(call) = &spans[0].records[0] else {
+        panic!("a call")
+    };
+    assert_eq!(
+        (call.usage.prompt, call.usage.completion),
+        (Some(100), Some(20))
+    );
+    assert!(
+        fixture
+            .store
+            .recent_spans(NOON + 1_000_000_000, 100)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 /// The verification queries of the meeting app's own design, as written there.
@@ -295,7 +491,11 @@ async fn llm_logs_answers_the_questions_people_ask(name: &str) {
     failed.cost = None;
     let mut wrapper = call(3);
     wrapper.counted = Counted::No(NotCounted::Wrapper);
-    let speech = SttEvent { header: header(4), audio_duration_seconds: Some(60.0), ..SttEvent::default() };
+    let speech = SttEvent {
+        header: header(4),
+        audio_duration_seconds: Some(60.0),
+        ..SttEvent::default()
+    };
     fixture
         .commit(&[
             Record::LlmCall(Box::new(call(1))),
@@ -305,23 +505,32 @@ async fn llm_logs_answers_the_questions_people_ask(name: &str) {
         ])
         .await;
     let stt = fixture
-        .query("SELECT DATE(created_at) as date, COUNT(*) as total_recordings, \
+        .query(
+            "SELECT DATE(created_at) as date, COUNT(*) as total_recordings, \
                 SUM(audio_duration_seconds) as total_audio_seconds, \
                 AVG(duration_seconds) as avg_processing_time \
-                FROM stt_logs WHERE event_type = 'complete' GROUP BY DATE(created_at)")
+                FROM stt_logs WHERE event_type = 'complete' GROUP BY DATE(created_at)",
+        )
         .await;
     assert_eq!(stt, [["2026-11-20", "1", "60", "2.5"]]);
     let usage = fixture
-        .query("SELECT CAST(DATE(created_at) AS TEXT) as date, operation, COUNT(*) as calls, \
+        .query(
+            "SELECT CAST(DATE(created_at) AS TEXT) as date, operation, COUNT(*) as calls, \
                 CAST(SUM(prompt_tokens) AS BIGINT) as total_prompt_tokens, \
                 CAST(SUM(completion_tokens) AS BIGINT) as total_completion_tokens, \
                 CAST(SUM(estimated_cost_usd) AS DOUBLE PRECISION) as total_cost \
-                FROM llm_logs WHERE event_type = 'complete' GROUP BY DATE(created_at), operation")
+                FROM llm_logs WHERE event_type = 'complete' GROUP BY DATE(created_at), operation",
+        )
         .await;
-    assert_eq!(usage, [["2026-11-20", "summary", "1", "100", "20", "0.000027"]]);
+    assert_eq!(
+        usage,
+        [["2026-11-20", "summary", "1", "100", "20", "0.000027"]]
+    );
     let errors = fixture
-        .query("SELECT event_type, error_type, COUNT(*) as count FROM llm_logs \
-                WHERE error_type IS NOT NULL GROUP BY event_type, error_type")
+        .query(
+            "SELECT event_type, error_type, COUNT(*) as count FROM llm_logs \
+                WHERE error_type IS NOT NULL GROUP BY event_type, error_type",
+        )
         .await;
     assert_eq!(errors, [["error", "rate_limit", "1"]]);
 }

@@ -44,7 +44,11 @@ pub fn database() -> Database {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let server = SERVER.get_or_init(start);
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    let database = Database { name, port: server.port, pid: server.process.id() };
+    let database = Database {
+        name,
+        port: server.port,
+        pid: server.process.id(),
+    };
     on_server(server.port, &format!("CREATE DATABASE {}", database.name)).unwrap();
     database
 }
@@ -56,8 +60,10 @@ fn on_server(port: u16, sql: &str) -> Result<(), sqlx::Error> {
     std::thread::scope(|scope| {
         scope
             .spawn(|| {
-                let runtime =
-                    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .unwrap();
                 runtime.block_on(async {
                     let mut connection = PgConnection::connect(&url).await?;
                     connection.execute(sql).await?;
@@ -71,11 +77,17 @@ fn on_server(port: u16, sql: &str) -> Result<(), sqlx::Error> {
 
 fn binaries() -> PathBuf {
     let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
-        .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path().join("bin"))).collect())
+        .map(|entries| {
+            entries
+                .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+                .collect()
+        })
         .unwrap_or_default();
     versions.retain(|bin| bin.join("initdb").exists());
     versions.sort();
-    versions.pop().expect("Postgres is not installed: tests/run installs it (Debian: postgresql)")
+    versions
+        .pop()
+        .expect("Postgres is not installed: tests/run installs it (Debian: postgresql)")
 }
 
 /// Postgres refuses to run as root: then another user runs it.
@@ -84,7 +96,12 @@ fn command(program: &Path, is_root: bool) -> Command {
         return Command::new(program);
     }
     let mut command = Command::new("setpriv");
-    command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--inh-caps=-all"]);
+    command.args([
+        "--reuid=nobody",
+        "--regid=nogroup",
+        "--clear-groups",
+        "--inh-caps=-all",
+    ]);
     command.arg(program);
     command
 }
@@ -98,16 +115,38 @@ fn start() -> Server {
     let data = std::env::temp_dir().join(format!("spanledger-postgres-{}", std::process::id()));
     std::fs::create_dir_all(&data).unwrap();
     if is_root {
-        let chown = Command::new("chown").arg("nobody:nogroup").arg(&data).status().unwrap();
+        let chown = Command::new("chown")
+            .arg("nobody:nogroup")
+            .arg(&data)
+            .status()
+            .unwrap();
         assert!(chown.success());
     }
     let made = command(&bin.join("initdb"), is_root)
-        .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D"])
+        .args([
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+            "-D",
+        ])
         .arg(&data)
         .output()
         .unwrap();
-    assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    assert!(
+        made.status.success(),
+        "initdb: {}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let log = std::fs::File::create(data.join("log")).unwrap();
     let mut process = command(&bin.join("postgres"), is_root)
         .args(["-h", "127.0.0.1", "-k", "", "-F"])
@@ -123,8 +162,15 @@ fn start() -> Server {
     janitor(process.id(), &data);
     let started = Instant::now();
     while let Err(error) = on_server(port, "SELECT 1") {
-        assert!(process.try_wait().unwrap().is_none(), "postgres ended; see {}", data.display());
-        assert!(started.elapsed() < Duration::from_secs(60), "postgres does not answer: {error}");
+        assert!(
+            process.try_wait().unwrap().is_none(),
+            "postgres ended; see {}",
+            data.display()
+        );
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "postgres does not answer: {error}"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
     Server { process, port }

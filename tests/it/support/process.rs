@@ -71,7 +71,11 @@ impl Service {
             if let Some(status) = child.try_wait().unwrap() {
                 panic!("the service ended: {status}\n{}", log_of(data_dir));
             }
-            assert!(started.elapsed() < START, "not listening\n{}", log_of(data_dir));
+            assert!(
+                started.elapsed() < START,
+                "not listening\n{}",
+                log_of(data_dir)
+            );
             std::thread::sleep(Duration::from_millis(5));
         };
         let addresses: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -94,7 +98,13 @@ impl Service {
     /// SIGTERM; waits for the end and says how it ended.
     pub fn stop(mut self) -> std::process::ExitStatus {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
         self.child.wait().unwrap()
     }
 
@@ -118,7 +128,8 @@ impl Service {
         let (_, text) = self.get("/metrics");
         text.lines()
             .filter(|line| {
-                line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+                line.strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with(['{', ' ']))
                     && labels.iter().all(|label| line.contains(label))
             })
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
@@ -130,7 +141,10 @@ impl Service {
         let started = Instant::now();
         loop {
             let done = ["rows", "prometheus"].map(|lane| {
-                self.metric("spanledger_lane_spans_total", &[&format!("lane=\"{lane}\"")])
+                self.metric(
+                    "spanledger_lane_spans_total",
+                    &[&format!("lane=\"{lane}\"")],
+                )
             });
             if done.iter().all(|n| *n >= spans as f64) {
                 return;
@@ -163,8 +177,15 @@ pub fn get(address: &str, path: &str) -> (u16, String) {
     let answer = exchange(address, request.as_bytes());
     let text = String::from_utf8_lossy(&answer);
     let (head, body) = text.split_once("\r\n\r\n").expect("an HTTP answer");
-    let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status");
-    let body = if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|s| s.parse().ok())
+        .expect("a status");
+    let body = if head
+        .to_ascii_lowercase()
+        .contains("transfer-encoding: chunked")
+    {
         dechunk(body)
     } else {
         body.to_owned()
@@ -173,7 +194,12 @@ pub fn get(address: &str, path: &str) -> (u16, String) {
 }
 
 /// One HTTP/1.1 POST: (status, head, body bytes).
-pub fn post(address: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, String, Vec<u8>) {
+pub fn post(
+    address: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> (u16, String, Vec<u8>) {
     let mut request = format!(
         "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n",
         body.len()
@@ -183,15 +209,24 @@ pub fn post(address: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) ->
     }
     request.push_str("\r\n");
     let answer = exchange(address, &[request.as_bytes(), body].concat());
-    let end = answer.windows(4).position(|w| w == b"\r\n\r\n").expect("an HTTP answer");
+    let end = answer
+        .windows(4)
+        .position(|w| w == b"\r\n\r\n")
+        .expect("an HTTP answer");
     let head = String::from_utf8_lossy(&answer[..end]).into_owned();
-    let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status");
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|s| s.parse().ok())
+        .expect("a status");
     (status, head, answer[end + 4..].to_vec())
 }
 
 fn exchange(address: &str, request: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
     // A refusal may come before the whole body is read; then the write fails and the answer counts.
     let _ = stream.write_all(request);
     let mut answer = Vec::new();

@@ -11,16 +11,23 @@ pub struct Rows {
 
 impl Rows {
     pub fn sqlite(path: &Path) -> Self {
-        Self { url: format!("sqlite://{}", path.display()) }
+        Self {
+            url: format!("sqlite://{}", path.display()),
+        }
     }
 
     pub fn postgres(url: &str) -> Self {
-        Self { url: url.to_owned() }
+        Self {
+            url: url.to_owned(),
+        }
     }
 
     /// Every row's columns as text; NULL is "NULL".
     pub fn query(&self, sql: &str) -> Vec<Vec<String>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let sql = sqlx::AssertSqlSafe(sql.to_owned());
             if self.url.starts_with("sqlite") {
@@ -39,10 +46,12 @@ impl Rows {
 
     /// Rows of a table for each trace.
     pub fn trace_counts(&self, table: &str) -> BTreeMap<String, u64> {
-        self.query(&format!("SELECT trace_id, count(*) FROM {table} GROUP BY trace_id"))
-            .into_iter()
-            .map(|row| (row[0].clone(), row[1].parse().unwrap()))
-            .collect()
+        self.query(&format!(
+            "SELECT trace_id, count(*) FROM {table} GROUP BY trace_id"
+        ))
+        .into_iter()
+        .map(|row| (row[0].clone(), row[1].parse().unwrap()))
+        .collect()
     }
 }
 
@@ -50,13 +59,22 @@ fn sqlite_row(row: &sqlx::sqlite::SqliteRow) -> Vec<String> {
     (0..row.columns().len())
         .map(|i| {
             let value: Option<String> = match row.column(i).type_info().name() {
-                "INTEGER" | "BOOLEAN" => row.try_get_unchecked::<Option<i64>, _>(i).unwrap().map(|v| v.to_string()),
-                "REAL" => row.try_get_unchecked::<Option<f64>, _>(i).unwrap().map(|v| v.to_string()),
+                "INTEGER" | "BOOLEAN" => row
+                    .try_get_unchecked::<Option<i64>, _>(i)
+                    .unwrap()
+                    .map(|v| v.to_string()),
+                "REAL" => row
+                    .try_get_unchecked::<Option<f64>, _>(i)
+                    .unwrap()
+                    .map(|v| v.to_string()),
                 // The type of an expression is known only from its value.
                 "NULL" => row
                     .try_get::<Option<i64>, _>(i)
                     .map(|v| v.map(|v| v.to_string()))
-                    .or_else(|_| row.try_get::<Option<f64>, _>(i).map(|v| v.map(|v| v.to_string())))
+                    .or_else(|_| {
+                        row.try_get::<Option<f64>, _>(i)
+                            .map(|v| v.map(|v| v.to_string()))
+                    })
                     .or_else(|_| row.try_get::<Option<String>, _>(i))
                     .unwrap(),
                 _ => row.try_get_unchecked::<Option<String>, _>(i).unwrap(),
@@ -75,7 +93,9 @@ fn postgres_row(row: &sqlx::postgres::PgRow) -> Vec<String> {
                 "INT8" => row.get::<Option<i64>, _>(i).map(|v| v.to_string()),
                 "FLOAT8" => row.get::<Option<f64>, _>(i).map(|v| v.to_string()),
                 "BOOL" => row.get::<Option<bool>, _>(i).map(|v| v.to_string()),
-                "DATE" => row.get::<Option<chrono::NaiveDate>, _>(i).map(|v| v.to_string()),
+                "DATE" => row
+                    .get::<Option<chrono::NaiveDate>, _>(i)
+                    .map(|v| v.to_string()),
                 "TIMESTAMPTZ" => row
                     .get::<Option<chrono::DateTime<chrono::Utc>>, _>(i)
                     .map(|v| v.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)),

@@ -90,7 +90,9 @@ pub fn rag_trace(trace: u64) -> Vec<Span> {
                 int("gen_ai.request.max_tokens", 512),
                 text(
                     "gen_ai.input.messages",
-                    &format!(r#"[{{"role":"user","parts":[{{"type":"text","content":"{question}"}}]}}]"#),
+                    &format!(
+                        r#"[{{"role":"user","parts":[{{"type":"text","content":"{question}"}}]}}]"#
+                    ),
                 ),
                 text(
                     "gen_ai.output.messages",
@@ -105,7 +107,10 @@ pub fn rag_trace(trace: u64) -> Vec<Span> {
             "GET",
             vec![
                 text("http.request.method", "GET"),
-                text("url.full", "https://shop.example.test/api/products?limit=5&expand=warranty"),
+                text(
+                    "url.full",
+                    "https://shop.example.test/api/products?limit=5&expand=warranty",
+                ),
                 int("http.response.status_code", 200),
                 text("server.address", "shop.example.test"),
                 text("network.protocol.version", "1.1"),
@@ -122,7 +127,10 @@ pub fn rag_trace(trace: u64) -> Vec<Span> {
                 text("user.id", "user-17"),
                 text("session.id", "session-4"),
                 text("url.path", "/ask"),
-                text("user_agent.original", "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101"),
+                text(
+                    "user_agent.original",
+                    "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101",
+                ),
             ],
         ),
     ]
@@ -144,7 +152,10 @@ pub fn of_spans(spans: Vec<Span>) -> ExportTraceServiceRequest {
                 ],
                 ..Default::default()
             }),
-            scope_spans: vec![ScopeSpans { spans, ..Default::default() }],
+            scope_spans: vec![ScopeSpans {
+                spans,
+                ..Default::default()
+            }],
             ..Default::default()
         }],
     }
