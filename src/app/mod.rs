@@ -22,9 +22,10 @@ use crate::{
     api,
     config::Config,
     maintain,
-    pipeline::{self, Lane, Refiner, Rows},
+    map::Mapper,
+    pipeline::{self, Lane, Observed, Refiner, Rows},
     receive::{self, Receivers},
-    sink::prometheus::{Prometheus, Sink},
+    sink::prometheus::Prometheus,
     spool::Spool,
     store::{self, Store},
     web,
@@ -40,7 +41,7 @@ pub struct App {
     router: axum::Router,
     ready: api::Ready,
     rows: Lane<Rows>,
-    metrics: Lane<Sink>,
+    metrics: Lane<Observed>,
     listening: Listening,
 }
 
@@ -49,6 +50,7 @@ impl App {
     /// no error: the spool bridges it.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
         let prices = Arc::new(config.price_table()?);
+        Mapper::new(&config.map).check().context("settings: map")?;
         let url = config.store_url()?;
         let registry = prometheus::Registry::new();
         registry.register(Box::new(
@@ -87,7 +89,8 @@ impl App {
             config.pipeline.clone(),
             lane_metrics.clone(),
         );
-        let sink = Sink::new(Prometheus::new(&config.prometheus, &registry)?, spool.end());
+        let observer = Prometheus::new(&config.prometheus, &registry)?;
+        let sink = Observed::new(observer, spool.end());
         let metrics = Lane::new(
             Arc::clone(&spool),
             sink,

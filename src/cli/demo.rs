@@ -1,13 +1,18 @@
 //! `spanledger demo`: the service on its default store, a fleet of synthetic apps, what landed.
 
-use std::{io::IsTerminal, process::ExitCode, time::SystemTime};
+use std::{
+    process::ExitCode,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::Context as _;
 
 use super::{Config, FOUND_DIFFERENCES};
 use crate::{
     app::{App, Stop, stop_on_signals},
-    demo, query, telemetry,
+    demo::{Paint, Plan, fleet, progress::Display, summary::Summary},
+    query::landed::landed,
+    telemetry,
 };
 
 #[derive(Debug, clap::Args)]
@@ -17,7 +22,7 @@ pub(super) struct Args {
     once: bool,
     /// Requests that each app makes.
     #[arg(long, default_value_t = 40, value_name = "N")]
-    requests: u32,
+    requests: u64,
     /// The same seed makes the same apps do the same; random if not given.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -27,8 +32,10 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(mut settings: Config, args: Args) -> anyhow::Result<ExitCode> {
-    // The summary is what people look at; the log only says what goes wrong, unless asked.
-    settings.telemetry.quiet_unless_set();
+    // The summary is what people look at; the log says what goes wrong, unless asked for more.
+    if settings.telemetry == telemetry::Config::default() {
+        settings.telemetry.log_filter = "warn".into();
+    }
     let telemetry = telemetry::init(&settings.telemetry)?;
     let app = App::build(settings).await?;
     let listening = app.listening();
@@ -40,34 +47,32 @@ pub(super) async fn run(mut settings: Config, args: Args) -> anyhow::Result<Exit
     };
     let running = tokio::spawn(app.run(stop.clone()));
 
-    let since = SystemTime::now();
-    let seed = args.seed.unwrap_or_else(|| demo::seed_of(since));
-    let plan = demo::Plan {
-        seed,
+    let end = SystemTime::now();
+    let plan = Plan {
+        seed: args.seed.unwrap_or_else(|| seed(end)),
         requests_per_app: args.requests,
-        end: since,
+        end,
     };
     let endpoint = format!("http://{}", listening.grpc);
-    let progress = demo::progress::Bar::new(!args.json && std::io::stderr().is_terminal());
-    let sent = demo::fleet::run(&endpoint, &plan, |step| progress.show(&step)).await;
+    let progress = Display::stderr();
+    let sent = fleet::run(&endpoint, &plan, |step| progress.show(step)).await;
     progress.finish();
-    let sent = sent.context("the synthetic apps could not send")?;
+    let sent = sent.context("the synthetic apps could not")?;
 
+    // What the last ack covers has been stored once the rows lane is past the spool's end.
     let end = spool.end();
-    stored
-        .wait_for(|passed| *passed >= Some(end))
-        .await
-        .context("the service ended before everything was stored")?;
+    let all = stored.wait_for(|passed| *passed >= Some(end)).await;
+    all.context("the service ended before everything was stored")?;
     let pool = store.pool().context("the store is not connected")?;
-    let landed = query::demo::landed(&pool, &sent.trace_ids).await?;
-    let summary =
-        demo::summary::Summary::new(&sent, landed, &format!("http://{}/", listening.http));
+    let landed = landed(&pool, &sent.trace_ids)
+        .await
+        .context("could not read what landed")?;
+    let summary = Summary::new(sent, landed);
     let mut out = std::io::stdout().lock();
     if args.json {
         summary.write_json(&mut out)?;
     } else {
-        let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        summary.write(&mut out, colour)?;
+        summary.write_text(&mut out, Paint::for_stdout())?;
     }
     drop(out);
     if args.once {
@@ -79,10 +84,16 @@ pub(super) async fn run(mut settings: Config, args: Args) -> anyhow::Result<Exit
         );
     }
     running.await??;
-    telemetry.shutdown();
-    Ok(if args.once && !summary.is_complete() {
+    telemetry.close().await;
+    Ok(if args.once && !summary.accounted_for {
         ExitCode::from(FOUND_DIFFERENCES)
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// A seed of the moment.
+fn seed(now: SystemTime) -> u64 {
+    now.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_nanos() as u64)
 }

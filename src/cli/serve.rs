@@ -11,8 +11,7 @@ use crate::{
 pub(super) async fn run(settings: Config) -> anyhow::Result<ExitCode> {
     let telemetry = telemetry::init(&settings.telemetry)?;
     let app = App::build(settings).await?;
-    app.announce();
     let ended = app.run(stop_on_signals()).await;
-    telemetry.shutdown();
+    telemetry.close().await;
     ended.map(|()| ExitCode::SUCCESS)
 }

@@ -14,7 +14,9 @@
 //! | `value` | attribute values, key-values |
 //! | `span` | trace requests: resource, scope, span, event |
 //! | `log` | log requests |
+//! | `json` | OTLP/JSON to the same protobuf bytes |
 
+pub mod json;
 pub mod log;
 pub mod span;
 pub mod value;

@@ -10,9 +10,11 @@
 //! | `refine` | entries to counted records: the stations in a row, pure |
 //! | `lane` | the loop: read, refine, deliver, back off |
 //! | `rows` | deliver to the store, with the checkpoint in the same transaction |
+//! | `observed` | deliver to the metrics registry |
 
 mod lane;
 mod metrics;
+mod observed;
 mod refine;
 mod rows;
 
@@ -20,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use lane::{Deliver, Lane, Undelivered};
 pub use metrics::Metrics;
+pub use observed::Observed;
 pub use refine::{Refined, Refiner};
 pub use rows::Rows;
 

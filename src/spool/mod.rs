@@ -179,6 +179,11 @@ impl Spool {
         )
     }
 
+    /// Just past the last durable entry.
+    pub fn end(&self) -> Position {
+        self.state.durable()
+    }
+
     /// Every consumer is past `up_to`: whole segments before it may go. Takes effect soon.
     pub fn trim(&self, up_to: Position) {
         // A full queue means that appends are under way; the next trim covers this one.
