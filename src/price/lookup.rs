@@ -1,0 +1,166 @@
+//! Provider and model to rule. In this order, each over the provider's lists in theirs:
+//!
+//! 1. the exact name;
+//! 2. the name without region and vendor decoration (`us.anthropic.claude-…-v1:0`, `openai/gpt-…`);
+//! 3. the name without a date suffix;
+//! 4. the lists' own patterns, the most specific first;
+//! 5. the user's aliases.
+//!
+//! A call without a provider is looked up by exact name only.
+
+use chrono::{DateTime, NaiveDate};
+
+use super::table::{List, Rule, Table};
+
+/// Words before the first dot that say where or whose a model is.
+const DECORATION: [&str; 16] = [
+    "us",
+    "eu",
+    "apac",
+    "ap",
+    "jp",
+    "au",
+    "ca",
+    "global",
+    "us-gov",
+    "anthropic",
+    "amazon",
+    "meta",
+    "mistral",
+    "cohere",
+    "ai21",
+    "deepseek",
+];
+
+impl Table {
+    pub(super) fn rule(&self, provider: Option<&str>, model: &str, at_ns: i64) -> Option<&Rule> {
+        let day = DateTime::from_timestamp_nanos(at_ns).date_naive();
+        let provider = provider.unwrap_or_default();
+        let lists = self.providers.get(provider)?;
+        let lists = || lists.iter().filter_map(|place| self.lists.get(*place));
+        let name = model.trim().to_lowercase();
+        self.named(lists(), &name, day, provider.is_empty())
+            .or_else(|| {
+                let alias = self.aliases.get(&name)?;
+                self.named(lists(), alias, day, provider.is_empty())
+            })
+    }
+
+    fn named<'a>(
+        &'a self,
+        lists: impl Iterator<Item = &'a List> + Clone,
+        name: &str,
+        day: NaiveDate,
+        exact_only: bool,
+    ) -> Option<&'a Rule> {
+        let plain = undecorated(name);
+        let names = [name, plain, undated(plain)];
+        let exact = names
+            .iter()
+            .find_map(|name| lists.clone().find_map(|list| list.exact(name, day)));
+        if exact.is_some() || exact_only {
+            return exact;
+        }
+        names
+            .iter()
+            .find_map(|name| lists.clone().find_map(|list| list.pattern(name, day)))
+    }
+}
+
+impl List {
+    fn exact(&self, name: &str, day: NaiveDate) -> Option<&Rule> {
+        self.newest(self.exact.get(name)?.iter(), day)
+    }
+
+    fn pattern(&self, name: &str, day: NaiveDate) -> Option<&Rule> {
+        let (_, first) = self
+            .patterns
+            .iter()
+            .find(|(pattern, _)| pattern.fits(name))?;
+        let id = |rule: &Rule| rule.name.split('@').next().map(str::to_owned);
+        let wanted = id(self.rules.get(*first)?);
+        let same = self.patterns.iter().filter(|(pattern, place)| {
+            pattern.fits(name)
+                && self
+                    .rules
+                    .get(*place)
+                    .is_some_and(|rule| id(rule) == wanted)
+        });
+        self.newest(same.map(|(_, place)| place), day)
+    }
+
+    /// Of several dated prices, the newest that holds on the day; before all of them, the oldest.
+    fn newest<'p>(&self, places: impl Iterator<Item = &'p usize>, day: NaiveDate) -> Option<&Rule> {
+        let mut rules: Vec<&Rule> = places.filter_map(|place| self.rules.get(*place)).collect();
+        rules.sort_by_key(|rule| rule.from);
+        let held = rules
+            .iter()
+            .rfind(|rule| rule.from.is_none_or(|from| from <= day));
+        held.or(rules.first()).copied()
+    }
+}
+
+/// Without path, region, vendor, version and tag.
+fn undecorated(name: &str) -> &str {
+    let mut plain = name.rsplit('/').next().unwrap_or(name);
+    while let Some((word, rest)) = plain.split_once('.')
+        && DECORATION.contains(&word)
+    {
+        plain = rest;
+    }
+    plain = plain.strip_suffix(":latest").unwrap_or(plain);
+    if let Some((before, version)) = plain.rsplit_once("-v")
+        && version.bytes().all(|b| b.is_ascii_digit() || b == b':')
+        && version.contains(':')
+    {
+        plain = before;
+    }
+    plain
+}
+
+/// Without `-2024-07-18`, `-20250929` or `@20250929` at the end.
+fn undated(name: &str) -> &str {
+    let digits = |text: &str, n: usize| text.len() == n && text.bytes().all(|b| b.is_ascii_digit());
+    if let Some((before, day)) = name.rsplit_once(['-', '@']) {
+        if digits(day, 8) {
+            return before;
+        }
+        if digits(day, 2)
+            && let Some((before, month)) = before.rsplit_once('-')
+            && digits(month, 2)
+            && let Some((before, year)) = before.rsplit_once('-')
+            && digits(year, 4)
+        {
+            return before;
+        }
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lose_what_is_not_theirs() {
+        for (name, plain) in [
+            (
+                "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+                "claude-sonnet-4-5-20250929",
+            ),
+            ("openai/gpt-4o-mini", "gpt-4o-mini"),
+            ("models/gemini-2.5-flash", "gemini-2.5-flash"),
+            ("gpt-4.1", "gpt-4.1"),
+            ("llama3.2:latest", "llama3.2"),
+        ] {
+            assert_eq!(undecorated(name), plain);
+        }
+        for (name, undated_name) in [
+            ("gpt-4o-mini-2024-07-18", "gpt-4o-mini"),
+            ("claude-sonnet-4-5@20250929", "claude-sonnet-4-5"),
+            ("gpt-4-0613", "gpt-4-0613"),
+        ] {
+            assert_eq!(undated(name), undated_name);
+        }
+    }
+}
