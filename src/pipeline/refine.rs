@@ -35,7 +35,6 @@ pub struct Refined {
 }
 
 /// The pure stations, with what they remember.
-#[derive(Debug)]
 pub struct Refiner {
     mapper: Mapper,
     prices: Arc<Table>,
