@@ -4,6 +4,8 @@ use std::{io, net::SocketAddr, path::Path};
 
 use serde::Serialize;
 
+use crate::web::Endpoints;
+
 /// The bound addresses. While the service runs they stand in `DATA_DIR/listening.json`, so that a
 /// script that asked for port 0 finds them.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -19,6 +21,11 @@ pub struct Listening {
 const FILE: &str = "listening.json";
 
 impl Listening {
+    /// As URLs, for people to copy.
+    pub(super) fn endpoints(&self) -> Endpoints {
+        Endpoints { grpc: url(self.grpc), otlp_http: url(self.otlp_http) }
+    }
+
     /// Writes the file, whole or not at all.
     pub(super) fn write(&self, data_dir: &Path) -> io::Result<()> {
         let half = data_dir.join("listening.json.new");
@@ -31,4 +38,12 @@ impl Listening {
             tracing::debug!(%error, "listening.json is not there any more");
         }
     }
+}
+
+/// An address that listens everywhere is reached as localhost from here.
+fn url(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        return format!("http://localhost:{}", address.port());
+    }
+    format!("http://{address}")
 }

@@ -22,7 +22,6 @@ use crate::{
     api,
     config::Config,
     maintain,
-    map::Mapper,
     pipeline::{self, Lane, Observed, Refiner, Rows},
     receive::{self, Receivers},
     sink::prometheus::Prometheus,
@@ -50,7 +49,7 @@ impl App {
     /// no error: the spool bridges it.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
         let prices = Arc::new(config.price_table()?);
-        Mapper::new(&config.map).check().context("settings: map")?;
+        config.map.check().map_err(|error| anyhow::anyhow!("settings: could not {error}"))?;
         let url = config.store_url()?;
         let registry = prometheus::Registry::new();
         registry.register(Box::new(

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use sqlx::Row;
 
+use super::{Sql, rows};
 use crate::store::Pool;
 
 /// What the tables hold of the traces.
@@ -78,12 +79,6 @@ pub struct SlowTrace {
     pub latency_ms: f64,
 }
 
-/// A statement for each store. `$1` is a JSON array of trace ids.
-struct Sql {
-    sqlite: &'static str,
-    postgres: &'static str,
-}
-
 /// The same statement for both stores; they differ in how a list of ids is bound.
 macro_rules! of_traces {
     ($before:literal, $after:literal) => {
@@ -150,28 +145,6 @@ const SPANS: Sql = of_traces!(
      UNION ALL SELECT trace_id, span_id FROM span_links) AS every_row WHERE",
     ") AS every_span"
 );
-
-/// Runs a statement on whichever store it is and reads each row by column number.
-macro_rules! rows {
-    ($pool:expr, $sql:expr, $traces:expr, |$row:ident| $read:expr) => {
-        match $pool {
-            Pool::Sqlite(pool) => sqlx::query($sql.sqlite)
-                .bind($traces)
-                .fetch_all(pool)
-                .await?
-                .iter()
-                .map(|$row| $read)
-                .collect::<Result<Vec<_>, sqlx::Error>>()?,
-            Pool::Postgres(pool) => sqlx::query($sql.postgres)
-                .bind($traces)
-                .fetch_all(pool)
-                .await?
-                .iter()
-                .map(|$row| $read)
-                .collect::<Result<Vec<_>, sqlx::Error>>()?,
-        }
-    };
-}
 
 /// What the tables hold of these traces (lower-case hex ids).
 pub async fn landed(pool: &Pool, trace_ids: &[String]) -> Result<Landed, sqlx::Error> {

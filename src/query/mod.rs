@@ -1,1 +1,39 @@
-//! STATION 8: rows, read.
+//! STATION 8: rows, read; one file a question, SQL const beside its function.
+//!
+//! | file | question |
+//! |---|---|
+//! | `summary` | what was received lately, and what did it cost? |
+//! | `landed` | what do the tables hold of these traces? |
+
+pub mod landed;
+pub mod summary;
+
+/// Runs a statement on whichever store it is and reads each row by column number. `$sql` has a
+/// text for each store.
+macro_rules! rows {
+    ($pool:expr, $sql:expr, $bound:expr, |$row:ident| $read:expr) => {
+        match $pool {
+            $crate::store::Pool::Sqlite(pool) => sqlx::query($sql.sqlite)
+                .bind($bound)
+                .fetch_all(pool)
+                .await?
+                .iter()
+                .map(|$row| $read)
+                .collect::<Result<Vec<_>, sqlx::Error>>()?,
+            $crate::store::Pool::Postgres(pool) => sqlx::query($sql.postgres)
+                .bind($bound)
+                .fetch_all(pool)
+                .await?
+                .iter()
+                .map(|$row| $read)
+                .collect::<Result<Vec<_>, sqlx::Error>>()?,
+        }
+    };
+}
+use rows;
+
+/// A statement for each store.
+struct Sql {
+    sqlite: &'static str,
+    postgres: &'static str,
+}

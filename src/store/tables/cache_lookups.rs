@@ -1,6 +1,6 @@
 //! `cache_lookups`: One row a look into a cache.
 
-use super::{Cell, Column, Kind, Table, clean, hex, text};
+use super::{Cell, Column, Table, clean, hex, text};
 use crate::record::CacheLookup;
 
 /// The table and its columns, in order.
@@ -8,38 +8,31 @@ pub(in crate::store) const TABLE: Table<CacheLookup> = Table {
     name: "cache_lookups",
     columns: &[
         Column {
-            name: "trace_id",
-            kind: Kind::Text,
+            name: "trace_id", 
             cell: |r| hex(&r.header.trace_id.hex()),
         },
         Column {
-            name: "span_id",
-            kind: Kind::Text,
+            name: "span_id", 
             cell: |r| hex(&r.header.span_id.hex()),
         },
         Column {
-            name: "cache",
-            kind: Kind::Text,
+            name: "cache", 
             cell: |r| clean(&r.cache),
         },
         Column {
-            name: "key_hash",
-            kind: Kind::Text,
+            name: "key_hash", 
             cell: |r| text(&r.key_hash),
         },
         Column {
-            name: "hit",
-            kind: Kind::Bool,
+            name: "hit", 
             cell: |r| Cell::Bool(r.hit),
         },
         Column {
-            name: "started_at",
-            kind: Kind::Time,
+            name: "started_at", 
             cell: |r| Cell::Time(r.header.started_at),
         },
         Column {
-            name: "service_name",
-            kind: Kind::Text,
+            name: "service_name", 
             cell: |r| text(&r.header.service_name),
         },
     ],

@@ -1,6 +1,6 @@
 //! `json_parses`: One row a parse of a model's answer.
 
-use super::{Cell, Column, Kind, Table, flag, float, hex, text};
+use super::{Cell, Column, Table, flag, float, hex, text};
 use crate::record::JsonParse;
 
 /// The table and its columns, in order.
@@ -8,48 +8,39 @@ pub(in crate::store) const TABLE: Table<JsonParse> = Table {
     name: "json_parses",
     columns: &[
         Column {
-            name: "trace_id",
-            kind: Kind::Text,
+            name: "trace_id", 
             cell: |r| hex(&r.header.trace_id.hex()),
         },
         Column {
-            name: "span_id",
-            kind: Kind::Text,
+            name: "span_id", 
             cell: |r| hex(&r.header.span_id.hex()),
         },
         Column {
-            name: "success",
-            kind: Kind::Bool,
+            name: "success", 
             cell: |r| Cell::Bool(r.success),
         },
         Column {
-            name: "repaired",
-            kind: Kind::Bool,
+            name: "repaired", 
             cell: |r| flag(r.repaired),
         },
         Column {
-            name: "fallback",
-            kind: Kind::Bool,
+            name: "fallback", 
             cell: |r| flag(r.fallback),
         },
         Column {
-            name: "error_type",
-            kind: Kind::Text,
+            name: "error_type", 
             cell: |r| text(&r.error_type),
         },
         Column {
-            name: "latency_ms",
-            kind: Kind::Float,
+            name: "latency_ms", 
             cell: |r| float(r.header.latency_ms()),
         },
         Column {
-            name: "started_at",
-            kind: Kind::Time,
+            name: "started_at", 
             cell: |r| Cell::Time(r.header.started_at),
         },
         Column {
-            name: "service_name",
-            kind: Kind::Text,
+            name: "service_name", 
             cell: |r| text(&r.header.service_name),
         },
     ],

@@ -22,20 +22,6 @@ pub(super) use stt_logs::TABLE as STT_LOGS;
 
 use crate::record::{Cost, Header, LlmCall, Unpriced};
 
-/// What a column holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Text,
-    Int,
-    Float,
-    Bool,
-    /// Unix ns in a cell; microseconds in the store.
-    Time,
-    /// USD.
-    Money,
-    Json,
-}
-
 /// One value on its way into a store: text is clean, numbers are finite.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Cell<'a> {
@@ -52,7 +38,7 @@ pub(super) enum Cell<'a> {
 /// One column.
 pub(super) struct Column<R> {
     pub name: &'static str,
-    pub kind: Kind,
+    pub kind:
     pub cell: for<'a> fn(&'a R) -> Cell<'a>,
 }
 

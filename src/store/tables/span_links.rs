@@ -1,6 +1,6 @@
 //! `span_links`: spans without rows that tie rows together. Ours, not part of the surface.
 
-use super::{Cell, Column, Kind, Table, hex, text};
+use super::{Cell, Column, Table, hex, text};
 use crate::record::Link;
 
 macro_rules! table {
@@ -9,17 +9,15 @@ macro_rules! table {
         pub(in crate::store) const TABLE: Table<Link> = Table {
             name: "span_links",
             columns: &[
-                Column { name: "trace_id", kind: Kind::Text, cell: |r| hex(&r.trace_id.hex()) },
-                Column { name: "span_id", kind: Kind::Text, cell: |r| hex(&r.span_id.hex()) },
+                Column { name: "trace_id",  cell: |r| hex(&r.trace_id.hex()) },
+                Column { name: "span_id",  cell: |r| hex(&r.span_id.hex()) },
                 Column {
-                    name: "parent_span_id",
-                    kind: Kind::Text,
+                    name: "parent_span_id", 
                     cell: |r| r.parent_span_id.map_or(Cell::Null, |id| hex(&id.hex())),
                 },
-                Column { name: "started_at", kind: Kind::Time, cell: |r| Cell::Time(r.started_at) },
+                Column { name: "started_at",  cell: |r| Cell::Time(r.started_at) },
                 $(Column {
-                    name: stringify!($context),
-                    kind: Kind::Text,
+                    name: stringify!($context), 
                     cell: |r| text(&r.context.$context),
                 }),+
             ],

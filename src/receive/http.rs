@@ -1,0 +1,136 @@
+//! OTLP over HTTP: `/v1/traces`, `/v1/logs`, `/v1/metrics`, protobuf and JSON.
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::State,
+    response::Response,
+    routing::any,
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, header};
+use tonic::Status;
+
+use super::{
+    Shared, body,
+    body::Limits,
+    grpc,
+    inflight::Held,
+    metrics::Transport,
+    reply::{Encoding, Outcome, Rejection},
+};
+use crate::otlp::{self, Signal};
+
+/// From this size on, JSON is read on a thread of its own.
+const LARGE_JSON_BYTES: usize = 64 << 10;
+/// Answers are far smaller.
+const MAX_ANSWER_BYTES: usize = 1 << 20;
+
+/// The three paths, with and without a trailing slash; a hint for anything else.
+pub(super) fn router(shared: Shared) -> Router {
+    let mut router = Router::new();
+    for signal in Signal::ALL {
+        let export = move |State(shared): State<Shared>, request: Request<Body>| async move {
+            export(shared, signal, request).await
+        };
+        let path = format!("/v1/{}", signal.as_str());
+        router = router
+            .route(&path, any(export))
+            .route(&format!("{path}/"), any(export));
+    }
+    router.fallback(elsewhere).with_state(shared)
+}
+
+async fn elsewhere(State(shared): State<Shared>, request: Request<Body>) -> Response {
+    let grpc_addr = shared.grpc_addr;
+    if grpc::is_grpc(&request) {
+        let hint = format!("this port speaks OTLP over HTTP; OTLP over gRPC is on {grpc_addr}");
+        return Status::unimplemented(hint).into_http();
+    }
+    let hint = format!(
+        "no such path; use /v1/traces, /v1/logs or /v1/metrics (OTLP over gRPC is on {grpc_addr})"
+    );
+    Outcome::Rejected(Rejection::NotFound, hint).into_http(None, Encoding::Text)
+}
+
+async fn export(shared: Shared, signal: Signal, request: Request<Body>) -> Response {
+    let (parts, request_body) = request.into_parts();
+    let (encoding, outcome) = if parts.method == Method::POST {
+        match body::encoding(&parts.headers) {
+            Ok(encoding) => {
+                let outcome = take(&shared, signal, encoding, &parts.headers, request_body).await;
+                (encoding, outcome)
+            }
+            Err(outcome) => (Encoding::Text, outcome),
+        }
+    } else {
+        let hint = "OTLP is sent by POST".to_owned();
+        (Encoding::Text, Outcome::Rejected(Rejection::Method, hint))
+    };
+    let metrics = &shared.intake.metrics;
+    metrics.request(Transport::Http, signal, outcome.label());
+    let response = outcome.into_http(Some(signal), encoding);
+    if body::accepts_gzip(&parts.headers) {
+        return compressed(response).await;
+    }
+    response
+}
+
+async fn take(
+    shared: &Shared,
+    signal: Signal,
+    encoding: Encoding,
+    headers: &HeaderMap,
+    request_body: Body,
+) -> Outcome {
+    let limits = Limits {
+        max_bytes: shared.max_body_bytes,
+        timeout: shared.body_timeout,
+        inflight: &shared.inflight,
+    };
+    let (payload, mut held) = match body::read(headers, request_body, &limits).await {
+        Ok(read) => read,
+        Err(outcome) => return outcome,
+    };
+    let payload = match encoding {
+        Encoding::Json => match protobuf(signal, payload, &mut held).await {
+            Ok(payload) => payload,
+            Err(outcome) => return outcome,
+        },
+        Encoding::Protobuf | Encoding::Text => payload,
+    };
+    shared.intake.take(Transport::Http, signal, payload).await
+}
+
+/// The same request as protobuf.
+async fn protobuf(signal: Signal, json: Bytes, held: &mut Held) -> Result<Bytes, Outcome> {
+    held.grow(json.len())?;
+    let read = move || otlp::json::to_protobuf(signal, &json);
+    let read = if held.bytes() > LARGE_JSON_BYTES {
+        tokio::task::spawn_blocking(read)
+            .await
+            .map_err(|_| Outcome::busy("the request could not be read now; try again"))?
+    } else {
+        read()
+    };
+    read.map(Bytes::from).map_err(|error| {
+        let message = format!(
+            "could not read the JSON {} request: {error}",
+            signal.as_str()
+        );
+        Outcome::Rejected(Rejection::Malformed, message)
+    })
+}
+
+async fn compressed(response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let plain = to_bytes(body, MAX_ANSWER_BYTES).await.unwrap_or_default();
+    match body::gzip(&plain) {
+        Ok(gzip) if !plain.is_empty() => {
+            let gzip_name = HeaderValue::from_static("gzip");
+            parts.headers.insert(header::CONTENT_ENCODING, gzip_name);
+            Response::from_parts(parts, Body::from(gzip))
+        }
+        _ => Response::from_parts(parts, Body::from(plain)),
+    }
+}

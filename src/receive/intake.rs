@@ -1,0 +1,95 @@
+//! Check, append, wait for durable: the one function both protocols call.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+
+use super::{
+    check::check,
+    metrics::{Metrics, Transport},
+    reply::{Outcome, Rejection},
+};
+use crate::{otlp::Signal, spool};
+
+/// How long to wait before a spool that had no room is asked again.
+const FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// The way into the spool.
+#[derive(Debug)]
+pub(super) struct Intake {
+    appender: spool::Appender,
+    pub(super) metrics: Metrics,
+    /// The newest answer was a refusal; so each change is logged once.
+    refusing: AtomicBool,
+}
+
+impl Intake {
+    pub(super) fn new(appender: spool::Appender, metrics: Metrics) -> Self {
+        Self {
+            appender,
+            metrics,
+            refusing: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes one request, as protobuf.
+    pub(super) async fn take(&self, transport: Transport, signal: Signal, body: Bytes) -> Outcome {
+        let bytes = body.len();
+        let checked = match check(signal, &body) {
+            Ok(checked) => checked,
+            Err(malformed) => {
+                let message = format!(
+                    "could not read the {} request: {malformed}",
+                    signal.as_str()
+                );
+                return Outcome::Rejected(Rejection::Malformed, message);
+            }
+        };
+        if checked.usable > 0 {
+            let received_at = unix_ns(SystemTime::now());
+            if let Err(error) = self.appender.append(signal, received_at, body).await {
+                return self.refuse(&error);
+            }
+            if self.refusing.swap(false, Ordering::Relaxed) {
+                tracing::info!("requests are accepted again");
+            }
+        }
+        self.metrics.taken(transport, signal, bytes, &checked);
+        match checked.first {
+            Some(first) => Outcome::Partial {
+                rejected: checked.rejected,
+                message: format!(
+                    "{} of {} can't be used and must not be sent again; the first: {}",
+                    checked.rejected,
+                    checked.rejected + checked.usable,
+                    first.what
+                ),
+            },
+            None => Outcome::Accepted,
+        }
+    }
+
+    fn refuse(&self, error: &spool::Error) -> Outcome {
+        let message = format!("could not {error}");
+        if !error.is_retryable() {
+            return Outcome::Rejected(Rejection::TooLarge, message);
+        }
+        if !self.refusing.swap(true, Ordering::Relaxed) {
+            tracing::warn!("requests are refused for now: {message}");
+        }
+        Outcome::Refused {
+            retry_after: FULL_RETRY_AFTER,
+            message,
+        }
+    }
+}
+
+fn unix_ns(time: SystemTime) -> i64 {
+    let since = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
