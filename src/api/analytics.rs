@@ -18,7 +18,9 @@ pub(super) struct Parameters {
 
 impl Parameters {
     fn since(&self, now: DateTime<Utc>) -> Result<DateTime<Utc>, Error> {
-        let Some(text) = self.since.as_deref() else { return Ok(now - Duration::hours(24)) };
+        let Some(text) = self.since.as_deref() else {
+            return Ok(now - Duration::hours(24));
+        };
         let back = || {
             let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
             let number: i64 = number.parse().ok().filter(|n| *n >= 0)?;
@@ -71,10 +73,20 @@ mod tests {
 
     #[test]
     fn since_is_a_time_or_a_span_back() {
-        let now = DateTime::parse_from_rfc3339("2026-11-20T12:00:00Z").unwrap().to_utc();
-        let since = |text: &str| Parameters { since: Some(text.into()) }.since(now);
+        let now = DateTime::parse_from_rfc3339("2026-11-20T12:00:00Z")
+            .unwrap()
+            .to_utc();
+        let since = |text: &str| {
+            Parameters {
+                since: Some(text.into()),
+            }
+            .since(now)
+        };
         assert_eq!(since("2h").unwrap(), now - Duration::hours(2));
-        assert_eq!(since("2026-11-19T00:00:00+01:00").unwrap().to_rfc3339(), "2026-11-18T23:00:00+00:00");
+        assert_eq!(
+            since("2026-11-19T00:00:00+01:00").unwrap().to_rfc3339(),
+            "2026-11-18T23:00:00+00:00"
+        );
         for bad in ["", "h", "-1h", "1y", "99999999999999d", "ä", "yesterday"] {
             assert!(since(bad).is_err(), "{bad}");
         }

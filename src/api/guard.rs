@@ -22,7 +22,9 @@ pub async fn headers(request: Request<Body>, next: Next) -> Response {
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
     ] {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
     }
     answer
 }
@@ -38,8 +40,12 @@ pub async fn own_host(request: Request<Body>, next: Next) -> Response {
 }
 
 fn is_own(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(header::HOST) else { return true };
-    let Ok(host) = host.to_str() else { return false };
+    let Some(host) = headers.get(header::HOST) else {
+        return true;
+    };
+    let Ok(host) = host.to_str() else {
+        return false;
+    };
     let name = match host.strip_prefix('[') {
         Some(v6) => v6.split(']').next().unwrap_or_default(),
         None => host.rsplit_once(':').map_or(host, |(name, _)| name),
@@ -61,7 +67,12 @@ mod tests {
         for host in ["localhost:9464", "127.0.0.1", "[::1]:9464", "10.1.2.3:80"] {
             assert!(own(host), "{host}");
         }
-        for host in ["evil.example", "evil.example:9464", "localhost.evil.example", ""] {
+        for host in [
+            "evil.example",
+            "evil.example:9464",
+            "localhost.evil.example",
+            "",
+        ] {
             assert!(!own(host), "{host}");
         }
     }

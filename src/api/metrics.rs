@@ -11,5 +11,8 @@ pub(super) async fn metrics(
     let encoder = TextEncoder::new();
     let mut body = Vec::new();
     encoder.encode(&state.registry.gather(), &mut body)?;
-    Ok(([(header::CONTENT_TYPE, encoder.format_type().to_owned())], body))
+    Ok((
+        [(header::CONTENT_TYPE, encoder.format_type().to_owned())],
+        body,
+    ))
 }

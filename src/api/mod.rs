@@ -62,7 +62,12 @@ impl State {
         spool: Arc<Spool>,
         store: Arc<Store>,
     ) -> Self {
-        Self { registry, ready, spool, store }
+        Self {
+            registry,
+            ready,
+            spool,
+            store,
+        }
     }
 }
 
@@ -76,5 +81,7 @@ pub fn router(state: State) -> Router {
         .route("/api/analytics/summary", get(analytics::summary))
         .route("/api/stats/cost", get(analytics::cost))
         .layer(axum::middleware::from_fn(guard::own_host));
-    open.merge(guarded).with_state(state).layer(axum::middleware::from_fn(guard::headers))
+    open.merge(guarded)
+        .with_state(state)
+        .layer(axum::middleware::from_fn(guard::headers))
 }

@@ -23,7 +23,10 @@ const FILE: &str = "listening.json";
 impl Listening {
     /// As URLs, for people to copy.
     pub(super) fn endpoints(&self) -> Endpoints {
-        Endpoints { grpc: url(self.grpc), otlp_http: url(self.otlp_http) }
+        Endpoints {
+            grpc: url(self.grpc),
+            otlp_http: url(self.otlp_http),
+        }
     }
 
     /// Writes the file, whole or not at all.

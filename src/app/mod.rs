@@ -49,7 +49,10 @@ impl App {
     /// no error: the spool bridges it.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
         let prices = Arc::new(config.price_table()?);
-        config.map.check().map_err(|error| anyhow::anyhow!("settings: could not {error}"))?;
+        config
+            .map
+            .check()
+            .map_err(|error| anyhow::anyhow!("settings: could not {error}"))?;
         let url = config.store_url()?;
         let registry = prometheus::Registry::new();
         registry.register(Box::new(

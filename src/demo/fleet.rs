@@ -249,7 +249,12 @@ impl Settled {
 
 /// Starts a span and the spans below it, and ends them as an app does: children first.
 /// Returns the trace.
-fn send(tracer: &SdkTracer, parent: &Context, planned: Planned, begin: SystemTime) -> opentelemetry::trace::TraceId {
+fn send(
+    tracer: &SdkTracer,
+    parent: &Context,
+    planned: Planned,
+    begin: SystemTime,
+) -> opentelemetry::trace::TraceId {
     let span = tracer
         .span_builder(planned.name)
         .with_kind(planned.kind)

@@ -83,7 +83,11 @@ pub struct SlowTrace {
 macro_rules! of_traces {
     ($before:literal, $after:literal) => {
         Sql {
-            sqlite: concat!($before, " trace_id IN (SELECT value FROM json_each($1)) ", $after),
+            sqlite: concat!(
+                $before,
+                " trace_id IN (SELECT value FROM json_each($1)) ",
+                $after
+            ),
             postgres: concat!(
                 $before,
                 " trace_id IN (SELECT jsonb_array_elements_text($1::jsonb)) ",
@@ -152,7 +156,12 @@ pub async fn landed(pool: &Pool, trace_ids: &[String]) -> Result<Landed, sqlx::E
     let mut landed = Landed::default();
     let count = |n: i64| n.unsigned_abs();
     for row in rows!(pool, CALLS, ids, |row| Ok((
-        [row.try_get::<i64, _>(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?],
+        [
+            row.try_get::<i64, _>(0)?,
+            row.try_get(1)?,
+            row.try_get(2)?,
+            row.try_get(3)?
+        ],
         [row.try_get::<i64, _>(4)?, row.try_get(5)?],
         row.try_get::<f64, _>(6)?
     ))) {
@@ -172,12 +181,16 @@ pub async fn landed(pool: &Pool, trace_ids: &[String]) -> Result<Landed, sqlx::E
         output_tokens: row.try_get(4)?,
         cost_usd: row.try_get(5)?,
     }));
-    landed.errors = rows!(pool, ERRORS, ids, |row| Ok((row.try_get(0)?, count(row.try_get(1)?))))
-        .into_iter()
-        .collect();
-    for (requests, failed) in
-        rows!(pool, REQUESTS, ids, |row| Ok((row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?)))
-    {
+    landed.errors = rows!(pool, ERRORS, ids, |row| Ok((
+        row.try_get(0)?,
+        count(row.try_get(1)?)
+    )))
+    .into_iter()
+    .collect();
+    for (requests, failed) in rows!(pool, REQUESTS, ids, |row| Ok((
+        row.try_get::<i64, _>(0)?,
+        row.try_get::<i64, _>(1)?
+    ))) {
         (landed.requests, landed.failed_requests) = (count(requests), count(failed));
     }
     landed.slowest = rows!(pool, SLOWEST, ids, |row| Ok(SlowTrace {

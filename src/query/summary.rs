@@ -139,8 +139,10 @@ const SPEECH: Sql = since!(
 );
 const REQUESTS: Sql = since!("SELECT count(*) FROM pipeline_requests WHERE", "");
 const RETRIEVALS: Sql = since!("SELECT count(*) FROM retrievals WHERE counted AND", "");
-const LOOKUPS: Sql =
-    since!("SELECT count(*), count(*) FILTER (WHERE hit) FROM cache_lookups WHERE", "");
+const LOOKUPS: Sql = since!(
+    "SELECT count(*), count(*) FILTER (WHERE hit) FROM cache_lookups WHERE",
+    ""
+);
 const MODELS: Sql = since!(
     "SELECT coalesce(model, response_model, 'unknown'), max(provider), count(*), \
      CAST(sum(prompt_tokens) AS BIGINT), CAST(sum(completion_tokens) AS BIGINT), \
@@ -217,7 +219,10 @@ pub async fn summary(pool: &Pool, since: DateTime<Utc>) -> Result<Summary, sqlx:
             latency_ms: row.try_get(4)?,
             status: row.try_get(5)?,
         })),
-        errors: rows!(pool, ERRORS, since, |row| Ok((row.try_get(0)?, row.try_get(1)?))),
+        errors: rows!(pool, ERRORS, since, |row| Ok((
+            row.try_get(0)?,
+            row.try_get(1)?
+        ))),
     })
 }
 
@@ -242,7 +247,10 @@ async fn totals(pool: &Pool, since: &String) -> Result<Totals, sqlx::Error> {
             (calls, speech) => Some(calls.unwrap_or(0.0) + speech.unwrap_or(0.0)),
         };
     }
-    for (sql, slot) in [(REQUESTS, &mut totals.requests), (RETRIEVALS, &mut totals.retrievals)] {
+    for (sql, slot) in [
+        (REQUESTS, &mut totals.requests),
+        (RETRIEVALS, &mut totals.retrievals),
+    ] {
         if let Some(n) = rows!(pool, sql, since, |row| row.try_get::<i64, _>(0)).pop() {
             *slot = n;
         }

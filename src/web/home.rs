@@ -66,7 +66,11 @@ pub(super) async fn page(State(shown): State<Shown>) -> Response {
         Ok(page) => Html(page).into_response(),
         Err(error) => {
             tracing::error!(%error, "the page could not be rendered");
-            (StatusCode::INTERNAL_SERVER_ERROR, "the page could not be rendered\n").into_response()
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the page could not be rendered\n",
+            )
+                .into_response()
         }
     }
 }
@@ -124,14 +128,32 @@ mod tests {
     fn what_comes_from_outside_is_escaped_and_unknown_is_said() {
         let hostile = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
         let summary = Summary {
-            totals: Totals { calls: 1, unpriced_calls: 1, ..Totals::default() },
-            models: vec![Model { model: hostile.into(), provider: Some(hostile.into()), calls: 1, ..Model::default() }],
-            latest: vec![Call { operation: hostile.into(), error_type: Some(hostile.into()), status: hostile.into(), trace_id: hostile.into(), ..Call::default() }],
+            totals: Totals {
+                calls: 1,
+                unpriced_calls: 1,
+                ..Totals::default()
+            },
+            models: vec![Model {
+                model: hostile.into(),
+                provider: Some(hostile.into()),
+                calls: 1,
+                ..Model::default()
+            }],
+            latest: vec![Call {
+                operation: hostile.into(),
+                error_type: Some(hostile.into()),
+                status: hostile.into(),
+                trace_id: hostile.into(),
+                ..Call::default()
+            }],
             errors: vec![(hostile.into(), 1)],
             ..Summary::default()
         };
         let page = render(Some(summary));
-        assert!(!page.contains("<script") && !page.contains("<img"), "{page}");
+        assert!(
+            !page.contains("<script") && !page.contains("<img"),
+            "{page}"
+        );
         assert!(page.contains("unknown") && page.contains("1 without a price"));
     }
 }

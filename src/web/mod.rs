@@ -32,13 +32,18 @@ pub fn router(state: api::State, endpoints: Endpoints) -> Router {
     Router::new()
         .route("/", get(home::page))
         .route("/assets/spanledger.css", get(style))
-        .with_state(home::Shown { state, endpoints: endpoints.into() })
+        .with_state(home::Shown {
+            state,
+            endpoints: endpoints.into(),
+        })
         .layer(axum::middleware::from_fn(guard::own_host))
         .layer(axum::middleware::from_fn(guard::headers))
 }
 
 async fn style() -> Response {
-    let headers =
-        [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "max-age=3600")];
+    let headers = [
+        (header::CONTENT_TYPE, "text/css; charset=utf-8"),
+        (header::CACHE_CONTROL, "max-age=3600"),
+    ];
     (headers, include_str!("assets/spanledger.css")).into_response()
 }

@@ -55,7 +55,11 @@ pub(super) fn clock(rfc3339: &str) -> &str {
 /// Share of a whole, in steps of a class name: `w0` to `w20`.
 pub(super) fn share(part: &Option<f64>, whole: &f64) -> u8 {
     let part = part.unwrap_or(0.0);
-    if *whole > 0.0 && part > 0.0 { (part / whole * 20.0).ceil().clamp(1.0, 20.0) as u8 } else { 0 }
+    if *whole > 0.0 && part > 0.0 {
+        (part / whole * 20.0).ceil().clamp(1.0, 20.0) as u8
+    } else {
+        0
+    }
 }
 
 /// The same for a count.
@@ -69,8 +73,14 @@ mod tests {
 
     #[test]
     fn unknown_is_never_zero() {
-        assert_eq!((usd(&None), tokens(&None), latency(&None)), ("unknown".into(), "unknown".into(), "unknown".into()));
-        assert_eq!((usd(&Some(0.0)), tokens(&Some(0))), ("$0".into(), "0".into()));
+        assert_eq!(
+            (usd(&None), tokens(&None), latency(&None)),
+            ("unknown".into(), "unknown".into(), "unknown".into())
+        );
+        assert_eq!(
+            (usd(&Some(0.0)), tokens(&Some(0))),
+            ("$0".into(), "0".into())
+        );
     }
 
     #[test]
@@ -81,6 +91,13 @@ mod tests {
         assert_eq!(usd(&Some(1234.5)), "$1234.50");
         assert_eq!(duration(&2_500.0), "2.5 s");
         assert_eq!(clock("2026-11-20T12:34:56.000000Z"), "12:34:56");
-        assert_eq!((share(&Some(0.001), &1.0), share(&None, &1.0), share(&Some(1.0), &1.0)), (1, 0, 20));
+        assert_eq!(
+            (
+                share(&Some(0.001), &1.0),
+                share(&None, &1.0),
+                share(&Some(1.0), &1.0)
+            ),
+            (1, 0, 20)
+        );
     }
 }

@@ -8,31 +8,31 @@ pub(in crate::store) const TABLE: Table<CacheLookup> = Table {
     name: "cache_lookups",
     columns: &[
         Column {
-            name: "trace_id", 
+            name: "trace_id",
             cell: |r| hex(&r.header.trace_id.hex()),
         },
         Column {
-            name: "span_id", 
+            name: "span_id",
             cell: |r| hex(&r.header.span_id.hex()),
         },
         Column {
-            name: "cache", 
+            name: "cache",
             cell: |r| clean(&r.cache),
         },
         Column {
-            name: "key_hash", 
+            name: "key_hash",
             cell: |r| text(&r.key_hash),
         },
         Column {
-            name: "hit", 
+            name: "hit",
             cell: |r| Cell::Bool(r.hit),
         },
         Column {
-            name: "started_at", 
+            name: "started_at",
             cell: |r| Cell::Time(r.header.started_at),
         },
         Column {
-            name: "service_name", 
+            name: "service_name",
             cell: |r| text(&r.header.service_name),
         },
     ],

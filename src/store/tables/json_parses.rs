@@ -8,39 +8,39 @@ pub(in crate::store) const TABLE: Table<JsonParse> = Table {
     name: "json_parses",
     columns: &[
         Column {
-            name: "trace_id", 
+            name: "trace_id",
             cell: |r| hex(&r.header.trace_id.hex()),
         },
         Column {
-            name: "span_id", 
+            name: "span_id",
             cell: |r| hex(&r.header.span_id.hex()),
         },
         Column {
-            name: "success", 
+            name: "success",
             cell: |r| Cell::Bool(r.success),
         },
         Column {
-            name: "repaired", 
+            name: "repaired",
             cell: |r| flag(r.repaired),
         },
         Column {
-            name: "fallback", 
+            name: "fallback",
             cell: |r| flag(r.fallback),
         },
         Column {
-            name: "error_type", 
+            name: "error_type",
             cell: |r| text(&r.error_type),
         },
         Column {
-            name: "latency_ms", 
+            name: "latency_ms",
             cell: |r| float(r.header.latency_ms()),
         },
         Column {
-            name: "started_at", 
+            name: "started_at",
             cell: |r| Cell::Time(r.header.started_at),
         },
         Column {
-            name: "service_name", 
+            name: "service_name",
             cell: |r| text(&r.header.service_name),
         },
     ],

@@ -38,7 +38,6 @@ pub(super) enum Cell<'a> {
 /// One column.
 pub(super) struct Column<R> {
     pub name: &'static str,
-    pub kind:
     pub cell: for<'a> fn(&'a R) -> Cell<'a>,
 }
 

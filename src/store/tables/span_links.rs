@@ -12,12 +12,12 @@ macro_rules! table {
                 Column { name: "trace_id",  cell: |r| hex(&r.trace_id.hex()) },
                 Column { name: "span_id",  cell: |r| hex(&r.span_id.hex()) },
                 Column {
-                    name: "parent_span_id", 
+                    name: "parent_span_id",
                     cell: |r| r.parent_span_id.map_or(Cell::Null, |id| hex(&id.hex())),
                 },
                 Column { name: "started_at",  cell: |r| Cell::Time(r.started_at) },
                 $(Column {
-                    name: stringify!($context), 
+                    name: stringify!($context),
                     cell: |r| text(&r.context.$context),
                 }),+
             ],
