@@ -1,5 +1,6 @@
 //! How a stop is asked for.
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// The two ways of stopping: `soon` drains, `now` does not.
@@ -11,35 +12,22 @@ pub struct Stop {
     pub now: CancellationToken,
 }
 
-/// SIGTERM or Ctrl-C once: soon; twice: now.
-pub fn stop_on_signals() -> Stop {
+/// SIGTERM or Ctrl-C once: soon; twice: now. Listens from the moment it is called; must be called
+/// inside a Tokio runtime.
+pub fn stop_on_signals() -> std::io::Result<Stop> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = Stop::default();
     let told = stop.clone();
     tokio::spawn(async move {
-        signal().await;
-        tracing::info!("stopping; once more to stop at once");
-        told.soon.cancel();
-        signal().await;
-        told.now.cancel();
-    });
-    stop
-}
-
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let ended = signal(SignalKind::terminate()).and_then(|mut terminate| {
-        signal(SignalKind::interrupt()).map(|mut interrupt| async move {
+        for token in [told.soon, told.now] {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-        })
-    });
-    match ended {
-        Ok(ended) => ended.await,
-        Err(error) => {
-            tracing::error!(%error, "can't listen for signals");
-            std::future::pending::<()>().await;
+            tracing::info!("told to stop; told twice, it stops at once");
+            token.cancel();
         }
-    }
+    });
+    Ok(stop)
 }

@@ -43,7 +43,7 @@ pub(super) async fn run(mut settings: Config, args: Args) -> anyhow::Result<Exit
     let stop = if args.once {
         Stop::default()
     } else {
-        stop_on_signals()
+        stop_on_signals()?
     };
     let running = tokio::spawn(app.run(stop.clone()));
 

@@ -10,8 +10,8 @@ use crate::{
 
 pub(super) async fn run(settings: Config) -> anyhow::Result<ExitCode> {
     let telemetry = telemetry::init(&settings.telemetry)?;
-    let app = App::build(settings).await?;
-    let ended = app.run(stop_on_signals()).await;
+    let stop = stop_on_signals()?;
+    let ended = App::build(settings).await?.run(stop).await;
     telemetry.close().await;
     ended.map(|()| ExitCode::SUCCESS)
 }

@@ -48,7 +48,7 @@ fn the_stock_exporters_are_understood() {
                 format!("python-{name}"),
                 "u-1".into(),
                 "1000".into(),
-                format!("{usd}"),
+                "0.00021".into(),
             ]
         })
         .collect();
