@@ -62,10 +62,7 @@ impl App {
             .with_context(|| format!("could not create {}", config.data_dir.display()))?;
         let spool = Spool::open(&config.data_dir.join("spool"), &config.spool, &registry)
             .context("could not open the spool")?;
-        let store_config = store::Config {
-            url,
-            ..store::Config::default()
-        };
+        let store_config = store::Config { url };
         let store = Arc::new(Store::new(store_config, &registry).context("store")?);
         let receivers = receive::bind(&config.receive, spool.appender(), &registry)
             .await
@@ -188,6 +185,7 @@ impl App {
 
         // Nothing ends by itself: what does is fatal.
         let fault = tokio::select! {
+            biased;
             () = stop.soon.cancelled() => None,
             Some(end) = receiving.join_next() => Some(fault("receiver", flat(end))),
             Some(end) = lanes.join_next() => Some(fault("lane", flat(end))),

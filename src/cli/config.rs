@@ -15,13 +15,7 @@ pub(super) fn run(settings: &Config, command: &Command) -> anyhow::Result<ExitCo
         Command::Check => {
             settings.price_table()?;
             let url = settings.store_url()?;
-            crate::store::Store::new(
-                crate::store::Config {
-                    url,
-                    ..Default::default()
-                },
-                &prometheus::Registry::new(),
-            )?;
+            crate::store::Store::new(crate::store::Config { url }, &prometheus::Registry::new())?;
             print!("{}", toml::to_string_pretty(settings)?);
             eprintln!("settings are fine");
             Ok(ExitCode::SUCCESS)

@@ -83,6 +83,13 @@ impl Counter {
         counted
     }
 
+    /// True if the span was seen before: what comes again of it is left out.
+    pub fn knows(&self, key: SpanKey) -> bool {
+        self.families
+            .get(&key.trace_id)
+            .is_some_and(|(_, family)| family.nodes.contains_key(&key.span_id))
+    }
+
     /// Spans remembered now.
     pub fn remembered(&self) -> usize {
         self.spans

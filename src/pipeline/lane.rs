@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::{Config, Metrics, Refined, Refiner};
 use crate::spool::{self, Entry, Position, Reader, Spool};
@@ -103,11 +104,14 @@ impl<D: Deliver> Lane<D> {
                 continue;
             };
             let started = std::time::Instant::now();
-            let refined = self.refiner.refine(&entries);
+            let span = tracing::info_span!("batch", lane = D::LANE, entries = entries.len());
+            let refined = span.in_scope(|| self.refiner.refine(&entries));
             self.metrics
                 .refined(D::LANE, &refined, entries.len(), started.elapsed());
             drop(entries);
-            self.deliver(&refined, position, drain).await?;
+            self.deliver(&refined, position, drain)
+                .instrument(span)
+                .await?;
             self.metrics.delivered(D::LANE, refined.spans);
             self.passed.send_replace(Some(position));
         }

@@ -71,7 +71,7 @@ impl Refiner {
         }
         refined.spans = mapped.spans.len() as u64;
         refined.rejected = mapped.rejected;
-        refined.contents = join(&mut mapped);
+        refined.contents = join(&mut mapped, &self.counter);
         for record in mapped.spans.iter_mut().flat_map(|span| &mut span.records) {
             self.prices.price(record);
         }
@@ -85,14 +85,16 @@ impl Refiner {
 }
 
 /// Puts content from log events into the calls of the same batch; what is left belongs to calls
-/// of other batches and is the store's to join.
-fn join(mapped: &mut Mapped) -> Vec<CallContent> {
+/// of other batches and is the store's to join. A call that is here again is one of another batch.
+fn join(mapped: &mut Mapped, counter: &Counter) -> Vec<CallContent> {
     if mapped.contents.is_empty() {
         return Vec::new();
     }
     let mut calls: FxHashMap<SpanKey, &mut LlmCall> = FxHashMap::default();
     for record in mapped.spans.iter_mut().flat_map(|span| &mut span.records) {
-        if let Record::LlmCall(call) = record {
+        if let Record::LlmCall(call) = record
+            && !counter.knows(call.header.key())
+        {
             calls.entry(call.header.key()).or_insert(call);
         }
     }

@@ -1,11 +1,12 @@
 //! Check, append, wait for durable: the one function both protocols call.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
+use tracing::Instrument;
 
 use super::{
     check::check,
@@ -24,6 +25,8 @@ pub(super) struct Intake {
     pub(super) metrics: Metrics,
     /// The newest answer was a refusal; so each change is logged once.
     refusing: AtomicBool,
+    /// Requests so far: the next one's id.
+    requests: AtomicU64,
 }
 
 impl Intake {
@@ -32,11 +35,26 @@ impl Intake {
             appender,
             metrics,
             refusing: AtomicBool::new(false),
+            requests: AtomicU64::new(1),
         }
     }
 
-    /// Takes one request, as protobuf.
+    /// Takes one request, as protobuf. Whatever is logged meanwhile carries its id.
     pub(super) async fn take(&self, transport: Transport, signal: Signal, body: Bytes) -> Outcome {
+        let request_id = self.requests.fetch_add(1, Ordering::Relaxed);
+        let span = tracing::info_span!(
+            "request",
+            request_id,
+            transport = transport.as_str(),
+            signal = signal.as_str(),
+            bytes = body.len()
+        );
+        self.check_and_append(transport, signal, body)
+            .instrument(span)
+            .await
+    }
+
+    async fn check_and_append(&self, transport: Transport, signal: Signal, body: Bytes) -> Outcome {
         let bytes = body.len();
         let checked = match check(signal, &body) {
             Ok(checked) => checked,
@@ -45,6 +63,7 @@ impl Intake {
                     "could not read the {} request: {malformed}",
                     signal.as_str()
                 );
+                tracing::debug!("{message}");
                 return Outcome::Rejected(Rejection::Malformed, message);
             }
         };
@@ -58,6 +77,11 @@ impl Intake {
             }
         }
         self.metrics.taken(transport, signal, bytes, &checked);
+        tracing::debug!(
+            usable = checked.usable,
+            rejected = checked.rejected,
+            "taken"
+        );
         match checked.first {
             Some(first) => Outcome::Partial {
                 rejected: checked.rejected,

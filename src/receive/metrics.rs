@@ -15,7 +15,7 @@ pub(super) enum Transport {
 impl Transport {
     const ALL: [Transport; 2] = [Transport::Grpc, Transport::Http];
 
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Transport::Grpc => "grpc",
             Transport::Http => "http",

@@ -99,7 +99,7 @@ pub struct Store {
 
 #[derive(Debug)]
 enum Backend {
-    Sqlite(sqlite::Sqlite),
+    Sqlite(Box<sqlite::Sqlite>),
     Postgres(Box<postgres::Postgres>),
 }
 
@@ -108,7 +108,7 @@ impl Store {
     pub fn new(config: Config, registry: &prometheus::Registry) -> Result<Self, Error> {
         let url = config.url.expose_secret();
         let backend = match url.split_once("://").map(|(scheme, _)| scheme) {
-            Some("sqlite") => Backend::Sqlite(sqlite::Sqlite::new(url)?),
+            Some("sqlite") => Backend::Sqlite(Box::new(sqlite::Sqlite::new(url)?)),
             Some("postgres" | "postgresql") => {
                 Backend::Postgres(Box::new(postgres::Postgres::new(url)?))
             }

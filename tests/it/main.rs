@@ -3,6 +3,8 @@
 mod architecture;
 mod captures;
 mod crash;
+mod demo;
+mod refusals;
 mod sdk_python;
 mod store;
 mod support;

@@ -8,6 +8,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 
 use super::{Receiver, attribute, number, plan, play, play_to, text};
+use crate::demo::Ledger;
 use crate::demo::Progress;
 use crate::demo::fleet::{self, Plan};
 use crate::demo::summary::Summary;
@@ -136,7 +137,11 @@ async fn a_seed_repeats_itself() {
         ..first.clone()
     };
     let (later, others) = play(&later).await;
-    assert_eq!(ledger, later);
+    let numbers = |ledger: &Ledger| Ledger {
+        trace_ids: Vec::new(),
+        ..ledger.clone()
+    };
+    assert_eq!(numbers(&ledger), numbers(&later));
     let ids = |spans: &[(String, Span)]| -> BTreeSet<_> {
         spans
             .iter()

@@ -67,14 +67,13 @@ async fn a_full_disk_gives_up_what_is_consumed() {
     }
     disk.faults().room = Some(30);
     spool.trim(last.unwrap());
-    assert!(
-        try_append(&spool, &body(9, 100))
-            .await
-            .unwrap_err()
-            .is_full()
-    );
+    // The writer may meet the full disk before or after it takes note of the trim.
+    let large = try_append(&spool, &body(9, 100)).await;
+    assert!(large.as_ref().err().is_none_or(Error::is_full), "{large:?}");
     append(&spool, &body(9, 10)).await;
-    assert_eq!(bodies(&mut spool.reader(last)), [body(9, 10)]);
+    let kept = bodies(&mut spool.reader(last));
+    assert_eq!(kept.last(), Some(&body(9, 10)));
+    assert_eq!(kept.len(), 1 + usize::from(large.is_ok()));
     spool.close().await;
 }
 
@@ -131,6 +130,10 @@ async fn a_tail_that_cannot_be_cut_stops_the_writer() {
 /// Scenario: a hundred appends wait at once.
 /// Guarantees: they share fsyncs, and each gets its own position.
 #[tokio::test]
+#[expect(
+    clippy::await_holding_lock,
+    reason = "the writer is held up on purpose"
+)]
 async fn waiting_appends_share_an_fsync() {
     let dir = tempfile::tempdir().unwrap();
     let disk = FaultyDisk::default();

@@ -130,6 +130,6 @@ mod tests {
         assert_eq!(shorts(0.00021), [2, -1, 0, 5, 2, 1000]);
         assert_eq!(shorts(12345.0), [2, 1, 0, 0, 1, 2345]);
         assert_eq!(shorts(-0.5), [1, -1, 0x4000, 1, 5000]);
-        assert_eq!(shorts(1e-7), [1, -2, 0, 7, 1000]);
+        assert_eq!(shorts(1e-7), [1, -2, 0, 7, 10]);
     }
 }

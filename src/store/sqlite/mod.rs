@@ -138,7 +138,7 @@ async fn insert_rows<R>(
     );
     for row in 0..rows.len() {
         sql.push_str(if row == 0 { "(" } else { ", (" });
-        sql.push_str("?");
+        sql.push('?');
         for _ in 1..width {
             sql.push_str(", ?");
         }

@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000000Z");
         assert_eq!(
             rfc3339(1_795_203_676_883_293_861),
-            "2026-11-20T21:41:16.883293Z"
+            "2026-11-20T19:41:16.883293Z"
         );
         assert_eq!(float(Some(f64::NAN)), Cell::Null);
         assert_eq!(money(Some(f64::INFINITY)), Cell::Null);

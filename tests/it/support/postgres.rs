@@ -33,7 +33,8 @@ impl Database {
         format!("postgres://postgres@127.0.0.1:{}/{}", self.port, self.name)
     }
 
-    /// The server's first process; its children are the backends.
+    /// The server's first process; its children are the backends. For the benchmark.
+    #[allow(dead_code, reason = "the benchmark uses it")]
     pub fn server_pid(&self) -> u32 {
         self.pid
     }
@@ -177,6 +178,7 @@ fn start() -> Server {
 }
 
 /// A process that outlives the tests, stops the server when they are gone, and removes its files.
+#[allow(clippy::zombie_processes, reason = "it outlives the tests")]
 fn janitor(server: u32, data: &Path) {
     let tests = std::process::id();
     let script = format!(

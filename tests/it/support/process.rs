@@ -105,7 +105,11 @@ impl Service {
                 .unwrap()
                 .success()
         );
-        self.child.wait().unwrap()
+        let status = self.child.wait().unwrap();
+        if !status.success() {
+            eprintln!("the service ended with {status}\n{}", self.log());
+        }
+        status
     }
 
     /// Process id.
