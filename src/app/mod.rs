@@ -61,12 +61,12 @@ impl App {
         std::fs::create_dir_all(&config.data_dir)
             .with_context(|| format!("could not create {}", config.data_dir.display()))?;
         let spool = Spool::open(&config.data_dir.join("spool"), &config.spool, &registry)
-            .context("could not open the spool")?;
+            .map_err(could_not)?;
         let store_config = store::Config { url };
         let store = Arc::new(Store::new(store_config, &registry).context("store")?);
         let receivers = receive::bind(&config.receive, spool.appender(), &registry)
             .await
-            .context("could not listen for OTLP")?;
+            .map_err(could_not)?;
         let pages = TcpListener::bind(config.http_addr).await.with_context(|| {
             format!(
                 "could not listen on {} for pages and metrics (http_addr, SPANLEDGER_HTTP_ADDR)",
@@ -212,6 +212,11 @@ impl App {
         tracing::info!(graceful, left_in_spool_bytes = spool.bytes(), "stopped");
         fault.map_or(Ok(()), Err)
     }
+}
+
+/// A station's error, which fits behind these words, with its causes in one line.
+fn could_not(error: impl Into<anyhow::Error>) -> anyhow::Error {
+    anyhow::anyhow!("could not {:#}", error.into())
 }
 
 fn flat<E: Into<anyhow::Error>>(

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+
 use super::Config;
 use crate::{
     app::{App, stop_on_signals},
@@ -9,7 +11,7 @@ use crate::{
 };
 
 pub(super) async fn run(settings: Config) -> anyhow::Result<ExitCode> {
-    let telemetry = telemetry::init(&settings.telemetry)?;
+    let telemetry = telemetry::init(&settings.telemetry).context("could not start logging")?;
     let stop = stop_on_signals()?;
     let ended = App::build(settings).await?.run(stop).await;
     telemetry.close().await;

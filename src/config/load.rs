@@ -150,6 +150,30 @@ mod tests {
         assert!(!serde_json::to_string(&config).unwrap().contains("secret"));
     }
 
+    /// `config/spanledger.toml`, with every default uncommented, is the defaults: no key is
+    /// missing and none is wrong.
+    #[test]
+    fn the_documented_defaults_are_the_defaults() {
+        let text = include_str!("../../config/spanledger.toml");
+        let lines = text.lines().map(|line| match line.strip_prefix('#') {
+            Some(rest) if !rest.starts_with(' ') && rest.contains(" = ") => rest,
+            _ => line,
+        });
+        let written: toml::Table = toml::from_str(&lines.collect::<Vec<_>>().join("\n")).unwrap();
+        let defaults = toml::Table::try_from(Config::default()).unwrap();
+        let empty =
+            |(_, value): &(String, toml::Value)| value != &toml::Value::Table(Default::default());
+        let filled = |table: toml::Table| table.into_iter().filter(empty).collect::<toml::Table>();
+        assert_eq!(filled(written.clone()), {
+            let mut defaults = filled(defaults);
+            if let Some(toml::Value::Table(map)) = defaults.get_mut("map") {
+                map.entry("context")
+                    .or_insert_with(|| toml::Table::new().into());
+            }
+            defaults
+        });
+    }
+
     #[test]
     fn a_wrong_key_or_value_is_named() {
         let wrong = with(&[("SPANLEDGER_SPOOL__MAXBYTES", "1")])

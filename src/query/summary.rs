@@ -40,6 +40,8 @@ pub struct Totals {
     pub completion_tokens: Option<i64>,
     /// USD of counted calls and speech; `None` if nothing has a price.
     pub cost_usd: Option<f64>,
+    /// Of this, speech.
+    pub speech_cost_usd: Option<f64>,
     /// Requests.
     pub requests: i64,
     /// Counted vector searches and reranks.
@@ -242,6 +244,7 @@ async fn totals(pool: &Pool, since: &String) -> Result<Totals, sqlx::Error> {
         row.try_get::<Option<f64>, _>(1)?
     ))) {
         totals.audio_seconds = seconds;
+        totals.speech_cost_usd = usd;
         totals.cost_usd = match (totals.cost_usd, usd) {
             (None, None) => None,
             (calls, speech) => Some(calls.unwrap_or(0.0) + speech.unwrap_or(0.0)),

@@ -27,6 +27,7 @@ pub(super) fn usd(amount: &Option<f64>) -> String {
         Some(usd) if *usd == 0.0 => "$0".into(),
         Some(usd) if *usd >= 100.0 => format!("${usd:.2}"),
         Some(usd) if *usd >= 0.01 => format!("${usd:.4}"),
+        Some(usd) if *usd < 0.000_001 => "under $0.000001".into(),
         Some(usd) => format!("${usd:.6}"),
     }
 }
