@@ -115,10 +115,10 @@ impl Counter {
             for record in span.records.drain(..) {
                 match record {
                     Record::PipelineRequest(row) => {
-                        node.request = Some(Request {
+                        node.request = Some(Box::new(Request {
                             held: Some(row),
                             told: Sums::default(),
-                        });
+                        }));
                     }
                     record => fresh.push((span.key, record)),
                 }
@@ -179,7 +179,12 @@ fn amend(trace_id: TraceId, family: &mut Family, fresh: &FxHashSet<SpanId>, out:
     let mut ids: Vec<SpanId> = family.nodes.keys().copied().collect();
     ids.sort_unstable();
     for &id in &ids {
-        let (context, parent_call) = (family.full_context(id), family.parent_call(id));
+        let has_rows = fresh.contains(&id) || family.nodes.get(&id).is_some_and(|n| n.emitted);
+        // Only rows have context to fill; other spans lend theirs.
+        let (context, parent_call) = match has_rows {
+            true => (family.full_context(id), family.parent_call(id)),
+            false => (None, None),
+        };
         let Some(node) = family.nodes.get_mut(&id) else {
             continue;
         };
@@ -222,7 +227,6 @@ fn amend(trace_id: TraceId, family: &mut Family, fresh: &FxHashSet<SpanId>, out:
         node.verdict = verdicts.get(&id).copied().unwrap_or_default();
         node.told_context = context;
         node.told_parent_call = parent_call;
-        let has_rows = fresh.contains(&id) || node.emitted;
         node.emitted = has_rows;
         let is_tie = node.parent.is_some() && ties.contains(&id);
         let ties_rows = is_tie || node.is_genai || node.context.is_some();

@@ -1,5 +1,7 @@
 //! What is known of one trace.
 
+use std::hash::BuildHasher;
+
 use rustc_hash::FxHashMap;
 
 use crate::record::{
@@ -19,7 +21,7 @@ pub(super) struct Node {
     pub role: Role,
     pub is_genai: bool,
     /// What the rule looks at, if the span has (or would have) a row that counts.
-    pub facts: Option<Facts>,
+    pub facts: Option<Box<Facts>>,
     /// The verdict last told to the store.
     pub verdict: Counted,
     /// Own context.
@@ -29,7 +31,7 @@ pub(super) struct Node {
     /// Nearest ancestor with a row in `llm_calls`, as last told to the store.
     pub told_parent_call: Option<SpanId>,
     /// The request that this root stands for.
-    pub request: Option<Request>,
+    pub request: Option<Box<Request>>,
     /// True once rows of it have left.
     pub emitted: bool,
     /// True once its link has left.
@@ -40,12 +42,20 @@ pub(super) struct Node {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Facts {
     pub kind: Kind,
-    pub usage: Usage,
+    pub tokens: Tokens,
     pub cost: Option<f64>,
-    /// Tells whether two spans can be the same call.
-    pub model: Option<String>,
+    /// Hash of the model's name: tells whether two spans can be the same call.
+    pub model: Option<u64>,
     /// How much the span says: usage first, then content.
     pub richness: (bool, bool),
+}
+
+/// What usage is compared and summed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Tokens {
+    pub prompt: Option<i64>,
+    pub completion: Option<i64>,
+    pub total: Option<i64>,
 }
 
 /// Rows of different kinds never stand for one another.
@@ -89,7 +99,7 @@ impl Node {
                 .map(|end| end.saturating_sub(span.started_at) as f64 / 1e6),
             role: span.role,
             is_genai: span.is_genai,
-            facts: Facts::of(span),
+            facts: Facts::of(span).map(Box::new),
             context: span.context.clone(),
             ..Node::default()
         }
@@ -97,13 +107,9 @@ impl Node {
 
     /// True if the span has a row in `llm_calls`.
     pub fn is_call_row(&self) -> bool {
-        matches!(
-            self.facts,
-            Some(Facts {
-                kind: Kind::Call | Kind::Embedding,
-                ..
-            })
-        )
+        self.facts
+            .as_ref()
+            .is_some_and(|f| matches!(f.kind, Kind::Call | Kind::Embedding))
     }
 }
 
@@ -114,13 +120,13 @@ impl Facts {
             Record::Retrieval(retrieval) => Some(Self::of_retrieval(retrieval, span.role)),
             Record::SttEvent(event) => Some(Self {
                 kind: Kind::Other,
-                usage: Usage::default(),
+                tokens: Tokens::default(),
                 cost: event
                     .cost
                     .as_ref()
                     .and_then(|c| c.as_ref().ok())
                     .map(|c| c.usd),
-                model: event.model.clone(),
+                model: None,
                 richness: (false, false),
             }),
             _ => None,
@@ -134,13 +140,17 @@ impl Facts {
             } else {
                 Kind::Call
             },
-            usage: call.usage,
+            tokens: Tokens::of(&call.usage),
             cost: call
                 .cost
                 .as_ref()
                 .and_then(|c| c.as_ref().ok())
                 .map(|c| c.usd),
-            model: call.model.clone().or_else(|| call.response_model.clone()),
+            model: call
+                .model
+                .as_ref()
+                .or(call.response_model.as_ref())
+                .map(hash),
             richness: (
                 call.usage.is_known(),
                 call.response.is_some() || call.prompt.is_some(),
@@ -155,7 +165,7 @@ impl Facts {
             } else {
                 Kind::Retrieval
             },
-            usage: Usage::default(),
+            tokens: Tokens::default(),
             cost: None,
             model: None,
             richness: (
@@ -164,16 +174,34 @@ impl Facts {
             ),
         }
     }
+}
+
+impl Tokens {
+    fn of(usage: &Usage) -> Self {
+        Self {
+            prompt: usage.prompt,
+            completion: usage.completion,
+            total: usage.total,
+        }
+    }
+
+    pub fn is_known(&self) -> bool {
+        *self != Self::default()
+    }
 
     /// All tokens, where known.
-    pub fn tokens(&self) -> Option<i64> {
-        match (self.usage.prompt, self.usage.completion) {
-            (None, None) => self.usage.total,
+    pub fn sum(&self) -> Option<i64> {
+        match (self.prompt, self.completion) {
+            (None, None) => self.total,
             (prompt, completion) => {
                 Some(prompt.unwrap_or(0).saturating_add(completion.unwrap_or(0)))
             }
         }
     }
+}
+
+fn hash(name: &String) -> u64 {
+    rustc_hash::FxBuildHasher.hash_one(name)
 }
 
 impl Family {

@@ -39,7 +39,7 @@ use crate::record::{Amendment, Link, Record};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Spans of open traces that are remembered (about 300 bytes each). The traces that were
+    /// Spans of open traces that are remembered (about 200 bytes each). The traces that were
     /// quiet longest are forgotten first; what arrives for them later is counted by what it says
     /// alone.
     pub max_spans: usize,

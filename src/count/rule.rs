@@ -2,8 +2,8 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::family::{Facts, Family, Kind, Sums};
-use crate::record::{Counted, NotCounted, Role, SpanId, Stage, Usage};
+use super::family::{Facts, Family, Kind, Sums, Tokens};
+use crate::record::{Counted, NotCounted, Role, SpanId, Stage};
 
 /// The verdict on every span with a row that can count.
 pub(super) fn verdicts(family: &Family) -> FxHashMap<SpanId, Counted> {
@@ -13,7 +13,7 @@ pub(super) fn verdicts(family: &Family) -> FxHashMap<SpanId, Counted> {
     for (&id, node) in &family.nodes {
         let Some(facts) = &node.facts else { continue };
         verdicts.insert(id, Counted::Yes);
-        let wraps_usage = node.role == Role::Rollup && facts.usage.is_known();
+        let wraps_usage = node.role == Role::Rollup && facts.tokens.is_known();
         if is_call(node.role, facts) || wraps_usage {
             let rollups = family
                 .ancestors(id)
@@ -30,7 +30,7 @@ pub(super) fn verdicts(family: &Family) -> FxHashMap<SpanId, Counted> {
         let Some(node) = family.nodes.get(&id) else {
             continue;
         };
-        let has_usage = node.facts.as_ref().is_some_and(|f| f.usage.is_known());
+        let has_usage = node.facts.as_ref().is_some_and(|f| f.tokens.is_known());
         match node.role {
             Role::Rollup if over_usage.contains(&id) || !has_usage => {
                 *verdict = Counted::No(NotCounted::Wrapper);
@@ -77,7 +77,7 @@ fn settle(
     verdicts: &mut FxHashMap<SpanId, Counted>,
 ) {
     let standing = standing(outer, inner_of, verdicts);
-    let facts_of = |id: &SpanId| family.nodes.get(id).and_then(|node| node.facts.as_ref());
+    let facts_of = |id: &SpanId| family.nodes.get(id).and_then(|node| node.facts.as_deref());
     let Some(own) = facts_of(&outer) else { return };
     let inner: Vec<&Facts> = standing.iter().filter_map(facts_of).collect();
     let best = inner.iter().map(|f| f.richness).max().unwrap_or_default();
@@ -127,10 +127,10 @@ fn standing(
 /// A span whose usage is neither that of a span inside it nor their sum, and that is not the same
 /// single call under another accounting (one inner call, same model), made a call of its own.
 fn is_call_of_its_own(own: &Facts, inner: &[&Facts]) -> bool {
-    let Some(tokens) = own.tokens() else {
+    let Some(tokens) = own.tokens.sum() else {
         return false;
     };
-    let known: Vec<&&Facts> = inner.iter().filter(|f| f.usage.is_known()).collect();
+    let known: Vec<&&Facts> = inner.iter().filter(|f| f.tokens.is_known()).collect();
     if known.is_empty() {
         return false;
     }
@@ -139,12 +139,12 @@ fn is_call_of_its_own(own: &Facts, inner: &[&Facts]) -> bool {
     }
     let sum = known
         .iter()
-        .filter_map(|f| f.tokens())
+        .filter_map(|f| f.tokens.sum())
         .fold(0i64, i64::saturating_add);
-    tokens != sum && !known.iter().any(|f| same_usage(&own.usage, &f.usage))
+    tokens != sum && !known.iter().any(|f| same_usage(&own.tokens, &f.tokens))
 }
 
-fn same_usage(a: &Usage, b: &Usage) -> bool {
+fn same_usage(a: &Tokens, b: &Tokens) -> bool {
     (a.prompt, a.completion) == (b.prompt, b.completion)
 }
 
@@ -170,7 +170,7 @@ pub(super) fn sums(family: &Family, root: SpanId, verdicts: &FxHashMap<SpanId, C
             sums.stages.add(stage, ms);
         }
         let Some(facts) = &node.facts else { continue };
-        if let Some(tokens) = facts.tokens() {
+        if let Some(tokens) = facts.tokens.sum() {
             sums.tokens = Some(sums.tokens.unwrap_or(0).saturating_add(tokens));
         }
         if let Some(usd) = facts.cost {

@@ -27,6 +27,8 @@ pub fn trace_id(trace: u64) -> String {
     format!("{:032x}", u128::from(trace) | 1 << 120)
 }
 
+const SYSTEM: &str = r#"[{"type":"text","content":"You answer questions of customers of a shop for kitchen goods. Use only the documents that are given to you. If they do not hold the answer, say so and offer to hand over to a colleague. Be friendly and brief, name the source of each statement, never promise a refund, and answer in the language of the question."}]"#;
+
 /// A 5-span RAG trace of about 730 bytes a span; its chat call has `trace % 1000` input tokens.
 pub fn rag_trace(trace: u64) -> Vec<Span> {
     let now = std::time::SystemTime::now()
@@ -45,8 +47,15 @@ pub fn rag_trace(trace: u64) -> Vec<Span> {
         attributes,
         ..Default::default()
     };
-    let question = "What does the warranty of the blue kettle cover, and for how long does it hold after purchase?";
-    let answer = "The warranty covers defects in material and workmanship for twenty-four months after purchase.";
+    let question = "What does the warranty of the blue kettle cover, for how long does it hold after purchase, and who pays for the parcel if I send the kettle back to you?";
+    let answer = "The warranty covers defects in material and workmanship for twenty-four months after purchase. Within that time we repair or replace the kettle free of charge, and we pay for the parcel both ways (manual page 3, terms of sale 7).";
+    let document = |n: u32| {
+        format!(
+            r#"{{"id":"product-{n}","score":0.{},"source":"manual page {n}"}}"#,
+            95 - n
+        )
+    };
+    let documents = format!("[{}]", (1..=5).map(document).collect::<Vec<_>>().join(","));
     vec![
         span(
             1,
@@ -72,6 +81,7 @@ pub fn rag_trace(trace: u64) -> Vec<Span> {
                 int("db.vector.query.top_k", 5),
                 int("db.response.returned_rows", 5),
                 text("gen_ai.retrieval.query.text", question),
+                text("gen_ai.retrieval.documents", &documents),
                 text("server.address", "qdrant.internal"),
                 text("thread.name", "worker-3"),
             ],
@@ -88,6 +98,7 @@ pub fn rag_trace(trace: u64) -> Vec<Span> {
                 int("gen_ai.usage.input_tokens", (trace % 1000) as i64),
                 int("gen_ai.usage.output_tokens", 42),
                 int("gen_ai.request.max_tokens", 512),
+                text("gen_ai.system_instructions", SYSTEM),
                 text(
                     "gen_ai.input.messages",
                     &format!(
