@@ -38,9 +38,9 @@ impl Counter {
 
     /// Remembers spans that are stored already, so that what is above or below them is judged
     /// with them. For the start of a lane.
-    pub fn warm(&mut self, stored: Vec<MappedSpan>) {
+    pub fn warm(&mut self, mut stored: Vec<MappedSpan>) {
         let mut counted = Counted::default();
-        let touched = self.admit(stored, &mut Vec::new(), &mut counted);
+        let touched = self.admit(&mut stored, &mut Vec::new(), &mut counted);
         for trace in touched {
             let Some((_, family)) = self.families.get_mut(&trace) else {
                 continue;
@@ -62,14 +62,14 @@ impl Counter {
         self.forget();
     }
 
-    /// Counts a batch of priced spans.
-    pub fn count(&mut self, spans: Vec<MappedSpan>) -> Counted {
+    /// Counts a batch of priced spans and leaves it empty, its memory kept for the next.
+    pub fn count(&mut self, spans: &mut Vec<MappedSpan>) -> Counted {
         let mut counted = Counted::default();
         let mut fresh = Vec::with_capacity(spans.len());
         let touched = self.admit(spans, &mut fresh, &mut counted);
         for trace_id in touched {
             if let Some((_, family)) = self.families.get_mut(&trace_id) {
-                amend(trace_id, family, &fresh_ids(&fresh, trace_id), &mut counted);
+                amend(trace_id, family, &mut counted);
             }
         }
         for (key, mut record) in fresh {
@@ -98,13 +98,13 @@ impl Counter {
     /// Puts new spans into their families; their records wait in `fresh`.
     fn admit(
         &mut self,
-        spans: Vec<MappedSpan>,
+        spans: &mut Vec<MappedSpan>,
         fresh: &mut Vec<(SpanKey, Record)>,
         counted: &mut Counted,
     ) -> Vec<TraceId> {
         let mut touched = FxHashSet::default();
         let mut order = Vec::new();
-        for mut span in spans {
+        for mut span in spans.drain(..) {
             let trace_id = span.key.trace_id;
             let (_, family) = self.families.entry(trace_id).or_default();
             if family.nodes.contains_key(&span.key.span_id) {
@@ -120,7 +120,10 @@ impl Counter {
                             told: Sums::default(),
                         }));
                     }
-                    record => fresh.push((span.key, record)),
+                    record => {
+                        node.has_rows = true;
+                        fresh.push((span.key, record));
+                    }
                 }
             }
             family.nodes.insert(span.key.span_id, node);
@@ -156,30 +159,30 @@ impl Counter {
     }
 }
 
-fn fresh_ids(fresh: &[(SpanKey, Record)], trace_id: TraceId) -> FxHashSet<SpanId> {
-    let of_trace = fresh.iter().filter(|(key, _)| key.trace_id == trace_id);
-    of_trace.map(|(key, _)| key.span_id).collect()
+/// Marks the spans that stand above a row.
+fn mark_ties(family: &mut Family) {
+    let mut above: Vec<SpanId> = Vec::new();
+    for (&id, node) in &family.nodes {
+        if node.facts.is_some() {
+            above.extend(family.ancestors(id).map(|(id, _)| id));
+        }
+    }
+    for id in above {
+        if let Some(node) = family.nodes.get_mut(&id) {
+            node.is_tie = true;
+        }
+    }
 }
 
 /// Runs the rule over a trace; what changed for rows that have left becomes amendments.
-fn amend(trace_id: TraceId, family: &mut Family, fresh: &FxHashSet<SpanId>, out: &mut Counted) {
+fn amend(trace_id: TraceId, family: &mut Family, out: &mut Counted) {
     let verdicts = rule::verdicts(family);
-    let ties: FxHashSet<SpanId> = family
-        .nodes
-        .iter()
-        .filter(|(_, node)| node.facts.is_some())
-        .flat_map(|(&id, _)| {
-            family
-                .ancestors(id)
-                .map(|(above, _)| above)
-                .collect::<Vec<_>>()
-        })
-        .collect();
+    mark_ties(family);
     let is_genai = family.is_genai();
     let mut ids: Vec<SpanId> = family.nodes.keys().copied().collect();
     ids.sort_unstable();
     for &id in &ids {
-        let has_rows = fresh.contains(&id) || family.nodes.get(&id).is_some_and(|n| n.emitted);
+        let has_rows = family.nodes.get(&id).is_some_and(|node| node.has_rows);
         // Only rows have context to fill; other spans lend theirs.
         let (context, parent_call) = match has_rows {
             true => (family.full_context(id), family.parent_call(id)),
@@ -228,8 +231,8 @@ fn amend(trace_id: TraceId, family: &mut Family, fresh: &FxHashSet<SpanId>, out:
         node.told_context = context;
         node.told_parent_call = parent_call;
         node.emitted = has_rows;
-        let is_tie = node.parent.is_some() && ties.contains(&id);
-        let ties_rows = is_tie || node.is_genai || node.context.is_some();
+        let ties_rows =
+            (node.is_tie && node.parent.is_some()) || node.is_genai || node.context.is_some();
         if ties_rows && !has_rows && !has_request && !node.linked {
             node.linked = true;
             out.links.push(Link {

@@ -32,8 +32,12 @@ pub(super) struct Node {
     pub told_parent_call: Option<SpanId>,
     /// The request that this root stands for.
     pub request: Option<Box<Request>>,
-    /// True once rows of it have left.
+    /// True if it has rows of its own (a request's row aside).
+    pub has_rows: bool,
+    /// True once they have left.
     pub emitted: bool,
+    /// True if it stands above a row.
+    pub is_tie: bool,
     /// True once its link has left.
     pub linked: bool,
 }

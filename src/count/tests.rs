@@ -63,7 +63,7 @@ fn ledger(batches: Vec<Vec<MappedSpan>>) -> Vec<(SpanId, Verdict, Option<String>
     let mut counter = Counter::new(&Config::default());
     let mut rows: Vec<(SpanId, Verdict, Option<String>)> = Vec::new();
     for batch in batches {
-        let counted = counter.count(batch);
+        let counted = counter.count(&mut batch.clone());
         for record in counted.records {
             if let Record::LlmCall(call) = record {
                 rows.push((call.header.span_id, call.counted, call.context.user_id));
@@ -201,18 +201,18 @@ fn context_of_an_ancestor_holds_below_it_whenever_it_arrives() {
 #[test]
 fn a_request_sums_what_counts_below_it_and_needs_something_of_ours() {
     let mut counter = Counter::new(&Config::default());
-    let counted = counter.count(vec![root(1, "ann"), span(2, 1, Role::None)]);
+    let counted = counter.count(&mut vec![root(1, "ann"), span(2, 1, Role::None)]);
     assert!(
         counted.records.is_empty(),
         "nothing of ours in the trace yet"
     );
-    let counted = counter.count(vec![call(3, 2, Role::Call, Some((5, 2)), "t")]);
+    let counted = counter.count(&mut vec![call(3, 2, Role::Call, Some((5, 2)), "t")]);
     let request = request_of(&counted).expect("the request's row leaves now");
     assert_eq!(
         (request.tokens, request.stages.llm_ms),
         (Some(7), Some(1.0))
     );
-    let counted = counter.count(vec![call(4, 2, Role::Call, Some((1, 1)), "t")]);
+    let counted = counter.count(&mut vec![call(4, 2, Role::Call, Some((1, 1)), "t")]);
     assert!(counted.amendments.iter().any(|a| matches!(
         a.change,
         Change::Request {
@@ -233,7 +233,7 @@ fn request_of(counted: &Counted) -> Option<&PipelineRequest> {
 fn a_warmed_counter_judges_like_one_that_saw_everything() {
     let mut counter = Counter::new(&Config::default());
     counter.warm(vec![call(2, 1, Role::Call, Some((9, 1)), "t")]);
-    let counted = counter.count(vec![
+    let counted = counter.count(&mut vec![
         call(1, 0, Role::Rollup, Some((9, 1)), "t"),
         call(2, 1, Role::Call, Some((9, 1)), "t"),
     ]);
@@ -250,7 +250,7 @@ fn memory_is_bounded_and_cycles_end() {
         for span in [&mut one, &mut two] {
             span.key.trace_id.0[..4].copy_from_slice(&n.to_be_bytes());
         }
-        counter.count(vec![one, two]);
+        counter.count(&mut vec![one, two]);
     }
     assert!(counter.remembered() <= 100);
 }

@@ -233,9 +233,6 @@ impl Mapper {
         match subject.kind {
             Some(Kind::Chat | Kind::Media | Kind::Embedding | Kind::Container) => {
                 if let Some(call) = call::record(subject) {
-                    if subject.kind == Some(Kind::Container) {
-                        mapped.usage = call.usage;
-                    }
                     records.push(Record::LlmCall(Box::new(call)));
                 }
             }

@@ -37,6 +37,8 @@ pub struct Refined {
 /// The pure stations, with what they remember.
 pub struct Refiner {
     mapper: Mapper,
+    /// Empty between batches; keeps its memory.
+    mapped: Mapped,
     prices: Arc<Table>,
     counter: Counter,
 }
@@ -46,6 +48,7 @@ impl Refiner {
     pub fn new(map: &crate::map::Config, count: &count::Config, prices: Arc<Table>) -> Self {
         Self {
             mapper: Mapper::new(map),
+            mapped: Mapped::default(),
             prices,
             counter: Counter::new(count),
         }
@@ -58,24 +61,25 @@ impl Refiner {
 
     /// Maps, joins, prices and counts.
     pub fn refine(&mut self, entries: &[Entry]) -> Refined {
-        let mut mapped = Mapped::default();
+        let mapped = &mut self.mapped;
+        (mapped.rejected, mapped.unmapped) = (0, 0);
         let mut refined = Refined::default();
         for entry in entries {
             match entry.signal {
                 Signal::Metrics => refined.metrics.push(entry.body.clone()),
                 signal => {
                     self.mapper
-                        .map(signal, &entry.body, entry.received_at, &mut mapped);
+                        .map(signal, &entry.body, entry.received_at, mapped);
                 }
             }
         }
         refined.spans = mapped.spans.len() as u64;
         refined.rejected = mapped.rejected;
-        refined.contents = join(&mut mapped, &self.counter);
+        refined.contents = join(mapped, &self.counter);
         for record in mapped.spans.iter_mut().flat_map(|span| &mut span.records) {
             self.prices.price(record);
         }
-        let counted = self.counter.count(mapped.spans);
+        let counted = self.counter.count(&mut mapped.spans);
         refined.records = counted.records;
         refined.links = counted.links;
         refined.amendments = counted.amendments;

@@ -1,6 +1,6 @@
 //! What one span is after mapping, before counting.
 
-use super::{Context, Record, SpanId, SpanKey, Usage};
+use super::{Context, Record, SpanId, SpanKey};
 
 /// What part a span plays in its trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -46,8 +46,6 @@ pub struct MappedSpan {
     pub role: Role,
     /// True if something on it is GenAI's, whatever its role: then it is worth a link row.
     pub is_genai: bool,
-    /// Usage on a rollup that has no record.
-    pub usage: Usage,
     /// Context that stands on it; `None` if none does.
     pub context: Option<Box<Context>>,
     /// Its records: none for most, several for a span with several speech events. A root span

@@ -87,7 +87,11 @@ fn containers_have_a_call_only_if_they_say_enough() {
         pairs.extend(more);
         let mapped = map_one(span("invoke_agent a", pairs));
         assert_eq!(mapped.role, Role::Rollup);
-        (mapped.records.len(), mapped.usage.prompt)
+        let tokens = mapped.records.iter().find_map(|record| match record {
+            Record::LlmCall(call) => call.usage.prompt,
+            _ => None,
+        });
+        (mapped.records.len(), tokens)
     };
     assert_eq!(agent(vec![]), (0, None));
     assert_eq!(agent(vec![("gen_ai.request.model", text("m"))]), (0, None));
