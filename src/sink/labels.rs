@@ -1,86 +1,201 @@
-//! Label values within a budget: what comes from outside must not make series without end.
+//! Label values, kept short, clean and few, whatever apps send.
 
-use std::{
-    borrow::Cow,
-    sync::{Mutex, PoisonError},
-};
+use std::sync::Arc;
 
-use prometheus::IntCounterVec;
+use prometheus::{IntCounter, IntCounterVec};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// What a value beyond its label's budget becomes.
-const OTHER: &str = "__other__";
+pub const OTHER: &str = "__other__";
 /// What a missing value becomes.
-const UNKNOWN: &str = "unknown";
-const MAX_BYTES: usize = 128;
+pub const UNKNOWN: &str = "unknown";
 
-/// The values that each label has had, first come, first served.
+const LONGEST: usize = 128;
+
+/// A label whose values come from outside. Labels with two names (`model` and
+/// `gen_ai_request_model`) share one budget, so that the same values survive in both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Label {
+    /// `provider`, `gen_ai_provider_name`
+    Provider,
+    /// `model`, `gen_ai_request_model`
+    Model,
+    /// `service`, `service_name`
+    Service,
+    /// `error_type`
+    ErrorType,
+    /// `operation`
+    Operation,
+    /// `pipeline`
+    Pipeline,
+    /// `framework`
+    Framework,
+    /// `cache`
+    Cache,
+}
+
+impl Label {
+    /// All of them.
+    pub const ALL: [Label; 8] = [
+        Label::Provider,
+        Label::Model,
+        Label::Service,
+        Label::ErrorType,
+        Label::Operation,
+        Label::Pipeline,
+        Label::Framework,
+        Label::Cache,
+    ];
+
+    /// Label value of `spanledger_labels_folded_total`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Label::Provider => "provider",
+            Label::Model => "model",
+            Label::Service => "service",
+            Label::ErrorType => "error_type",
+            Label::Operation => "operation",
+            Label::Pipeline => "pipeline",
+            Label::Framework => "framework",
+            Label::Cache => "cache",
+        }
+    }
+}
+
 #[derive(Debug)]
-pub(super) struct Labels {
-    budget: usize,
-    seen: Mutex<FxHashMap<&'static str, FxHashSet<String>>>,
-    folded: IntCounterVec,
+struct Budget {
+    known: FxHashSet<Arc<str>>,
+    folded: IntCounter,
+}
+
+/// The values each label has taken. First come, first served.
+#[derive(Debug)]
+pub struct Labels {
+    budgets: FxHashMap<Label, Budget>,
+    max_values: usize,
+    unknown: Arc<str>,
+    other: Arc<str>,
+    empty: Arc<str>,
 }
 
 impl Labels {
-    pub fn new(budget: usize, folded: IntCounterVec) -> Self {
+    /// With nothing spent. `folded` has the one label `label`.
+    pub fn new(max_values: usize, folded: &IntCounterVec) -> Self {
+        let budget = |label: Label| {
+            let folded = folded.with_label_values(&[label.as_str()]);
+            (
+                label,
+                Budget {
+                    known: FxHashSet::default(),
+                    folded,
+                },
+            )
+        };
         Self {
-            budget,
-            seen: Mutex::default(),
-            folded,
+            budgets: Label::ALL.into_iter().map(budget).collect(),
+            max_values,
+            unknown: UNKNOWN.into(),
+            other: OTHER.into(),
+            empty: "".into(),
         }
     }
 
-    /// The value to show for `label`.
-    pub fn value<'a>(&self, label: &'static str, value: Option<&'a str>) -> Cow<'a, str> {
-        let value = tidy(value.filter(|text| !text.is_empty()).unwrap_or(UNKNOWN));
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let values = seen.entry(label).or_default();
-        if values.contains(value.as_ref()) {
-            return value;
+    /// The value to show for `raw`; `unknown` where there is none.
+    pub fn value(&mut self, label: Label, raw: Option<&str>) -> Arc<str> {
+        match raw.map(str::trim).filter(|raw| !raw.is_empty()) {
+            Some(raw) => self.known(label, raw),
+            None => Arc::clone(&self.unknown),
         }
-        if values.len() < self.budget {
-            values.insert(value.clone().into_owned());
-            return value;
+    }
+
+    /// The same, but empty where there is none.
+    pub fn value_or_empty(&mut self, label: Label, raw: Option<&str>) -> Arc<str> {
+        match raw.map(str::trim).filter(|raw| !raw.is_empty()) {
+            Some(raw) => self.known(label, raw),
+            None => Arc::clone(&self.empty),
         }
-        self.folded.with_label_values(&[label]).inc();
-        OTHER.into()
+    }
+
+    fn known(&mut self, label: Label, raw: &str) -> Arc<str> {
+        let text = clean(raw);
+        if text == UNKNOWN {
+            return Arc::clone(&self.unknown);
+        }
+        let Some(budget) = self.budgets.get_mut(&label) else {
+            return Arc::clone(&self.other);
+        };
+        if let Some(known) = budget.known.get(text.as_ref()) {
+            return Arc::clone(known);
+        }
+        if text == OTHER || budget.known.len() >= self.max_values {
+            budget.folded.inc();
+            return Arc::clone(&self.other);
+        }
+        let value: Arc<str> = text.as_ref().into();
+        budget.known.insert(Arc::clone(&value));
+        value
     }
 }
 
-/// Short, and without control characters.
-fn tidy(value: &str) -> Cow<'_, str> {
-    let mut end = value.len().min(MAX_BYTES);
-    while !value.is_char_boundary(end) {
-        end -= 1;
+/// At most 128 bytes, cut between characters, and no control characters.
+fn clean(raw: &str) -> std::borrow::Cow<'_, str> {
+    let cut = |text: &str| {
+        let mut end = text.len().min(LONGEST);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        end
+    };
+    let short = raw.get(..cut(raw)).unwrap_or_default();
+    if !short.contains(char::is_control) {
+        return short.into();
     }
-    let short = value.get(..end).unwrap_or_default();
-    if short.chars().any(char::is_control) {
-        return short.replace(char::is_control, "\u{FFFD}").into();
-    }
-    short.into()
+    // The replacement is longer than what it replaces.
+    let mut replaced = short.replace(char::is_control, "\u{FFFD}");
+    replaced.truncate(cut(&replaced));
+    replaced.into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use prometheus::Opts;
+    use proptest::prelude::*;
 
-    #[test]
-    fn values_beyond_the_budget_fold_and_are_counted() {
-        let folded = IntCounterVec::new(prometheus::Opts::new("f", "f"), &["label"]).unwrap();
-        let labels = Labels::new(2, folded.clone());
-        let shown: Vec<_> = ["a", "b", "c", "a", "d"]
-            .iter()
-            .map(|v| labels.value("model", Some(v)))
-            .collect();
-        assert_eq!(shown, ["a", "b", OTHER, "a", OTHER]);
-        assert_eq!(folded.with_label_values(&["model"]).get(), 2);
-        assert_eq!(labels.value("service", None), UNKNOWN);
+    fn labels(max: usize) -> (Labels, IntCounterVec) {
+        let folded = IntCounterVec::new(Opts::new("folded_total", "help"), &["label"]).unwrap();
+        (Labels::new(max, &folded), folded)
     }
 
     #[test]
-    fn long_and_hostile_values_are_tidied() {
-        assert_eq!(tidy(&"ä".repeat(100)).len(), 128);
-        assert_eq!(tidy("a\n\0b"), "a\u{FFFD}\u{FFFD}b");
+    fn first_come_first_served() {
+        let (mut labels, folded) = labels(2);
+        assert_eq!(&*labels.value(Label::Model, Some("a")), "a");
+        assert_eq!(&*labels.value(Label::Model, None), UNKNOWN);
+        assert_eq!(&*labels.value(Label::Model, Some(" ")), UNKNOWN);
+        assert_eq!(&*labels.value(Label::Model, Some(UNKNOWN)), UNKNOWN);
+        assert_eq!(&*labels.value(Label::Model, Some("b")), "b");
+        assert_eq!(&*labels.value(Label::Model, Some("c")), OTHER);
+        assert_eq!(&*labels.value(Label::Model, Some("a")), "a");
+        assert_eq!(
+            &*labels.value(Label::Provider, Some("c")),
+            "c",
+            "budgets are per label"
+        );
+        assert_eq!(&*labels.value_or_empty(Label::ErrorType, None), "");
+        assert_eq!(folded.with_label_values(&["model"]).get(), 1);
+        assert_eq!(folded.with_label_values(&["provider"]).get(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn values_are_short_and_clean(raw in "(?s).{0,300}") {
+            let text = clean(&raw);
+            prop_assert!(text.len() <= LONGEST);
+            prop_assert!(!text.contains(char::is_control));
+            if raw.len() <= LONGEST && !raw.contains(char::is_control) {
+                prop_assert_eq!(text.as_ref(), raw.as_str());
+            }
+        }
     }
 }

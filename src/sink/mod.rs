@@ -1,12 +1,11 @@
-//! STATION 7: where mapped batches go. Rows go to the store (see `pipeline::Rows`); metrics go to
-//! the registry.
+//! STATION 7: what leaves the pipeline as metrics. Rows go through `store`.
 //!
 //! | file | what |
 //! |---|---|
-//! | `names` | every metric that rows become, in one table |
-//! | `prometheus` | records to metrics; metrics that apps report themselves |
-//! | `labels` | label values within a budget |
+//! | `names` | every metric of the sinks: name, labels, help |
+//! | `labels` | label values kept short, clean and few |
+//! | `prometheus` | records to Prometheus metrics |
 
-mod labels;
-mod names;
+pub mod labels;
+pub mod names;
 pub mod prometheus;

@@ -1,90 +1,159 @@
-//! Every metric that records become: name and help. Where the GenAI conventions define one, its
-//! Prometheus name (`gen_ai_…`); what they don't define starts with `genai_`.
+//! All metrics of the sinks in one table: name, labels, help text.
+//!
+//! What the GenAI conventions define has its name from there, dots and units written the
+//! Prometheus way. What they don't define starts with `genai_`; what the service says of itself
+//! starts with `spanledger_`.
 
-/// (name, help)
-pub(super) type Metric = (&'static str, &'static str);
+/// A metric with `N` labels.
+#[derive(Debug, Clone, Copy)]
+pub struct Name<const N: usize> {
+    /// Its name.
+    pub name: &'static str,
+    /// Its label names, in the order in which values are given.
+    pub labels: [&'static str; N],
+    /// Its help text.
+    pub help: &'static str,
+}
 
-pub(super) const OPERATION_SECONDS: Metric = (
-    "gen_ai_client_operation_duration_seconds",
-    "Duration of counted model calls.",
-);
-pub(super) const TOKEN_USAGE: Metric = (
-    "gen_ai_client_token_usage",
-    "Tokens of counted model calls, a call at a time.",
-);
-pub(super) const FIRST_CHUNK_SECONDS: Metric = (
-    "gen_ai_client_operation_time_to_first_chunk_seconds",
-    "Time from the request to the first piece of a streamed answer.",
-);
-pub(super) const TOKENS: Metric = (
-    "genai_tokens_total",
-    "Tokens of counted calls. input holds cache_read and cache_write; output holds reasoning.",
-);
-pub(super) const CALLS: Metric = ("genai_calls_total", "Counted model calls.");
-pub(super) const NOT_COUNTED: Metric = (
-    "genai_not_counted_total",
-    "Spans that describe a call which another span stands for.",
-);
-pub(super) const COST: Metric = (
-    "genai_cost_usd_total",
-    "Cost in USD of counted calls and billed speech, where priced.",
-);
-pub(super) const UNPRICED: Metric = (
-    "genai_unpriced_calls_total",
-    "Counted calls without a price; their cost is unknown.",
-);
-pub(super) const RETRIES: Metric = (
-    "genai_retries_total",
-    "Retries inside calls, and requests that repeat a failed call.",
-);
-pub(super) const TIMEOUTS: Metric = ("genai_timeouts_total", "Calls that ran out of time.");
-pub(super) const STAGE_SECONDS: Metric = (
-    "genai_stage_duration_seconds",
-    "Duration of a request's stages.",
-);
-pub(super) const REQUESTS: Metric = (
-    "genai_requests_total",
-    "Requests, as their root spans saw them.",
-);
-pub(super) const REQUEST_SECONDS: Metric =
-    ("genai_request_duration_seconds", "Duration of requests.");
-pub(super) const RETRIEVALS: Metric = (
-    "genai_retrievals_total",
-    "Vector searches by what they found.",
-);
-pub(super) const RERANKS: Metric = ("genai_rerank_total", "Reranks.");
-pub(super) const CACHE_LOOKUPS: Metric = ("genai_cache_lookups_total", "Looks into caches.");
-pub(super) const JSON_PARSES: Metric = ("genai_json_parse_total", "Parses of models' answers.");
-pub(super) const CONFIDENCE: Metric = ("genai_confidence", "Confidence of requests, 0 to 1.");
-pub(super) const SIMILARITY: Metric = (
-    "genai_similarity_score",
-    "Best score of searches whose scores are similarities.",
-);
-pub(super) const AUDIO_SECONDS: Metric = (
-    "genai_stt_audio_seconds_total",
-    "Seconds of audio transcribed and billed.",
-);
-pub(super) const REPORTED_TOKENS: Metric = (
-    "genai_reported_tokens_total",
-    "Tokens as apps report them in metrics of their own. The same tokens as in genai_tokens_total: never add the two.",
-);
-pub(super) const REPORTED_OPERATIONS: Metric = (
-    "genai_reported_operations_total",
-    "Operations as apps report them in metrics of their own. The same as in genai_calls_total: never add the two.",
-);
-pub(super) const REPORTED_SECONDS: Metric = (
-    "genai_reported_operation_seconds_total",
-    "Time of operations as apps report it in metrics of their own.",
-);
-pub(super) const RECOUNTED: Metric = (
-    "spanledger_recounted_calls_total",
-    "Calls whose verdict changed after the counters had taken them: the rows are right, the counters are off by as much.",
-);
-pub(super) const METRICS_DROPPED: Metric = (
-    "spanledger_metrics_dropped_total",
-    "Metric data points received that nothing here has use for.",
-);
-pub(super) const LABELS_FOLDED: Metric = (
-    "spanledger_labels_folded_total",
-    "Label values beyond their budget, shown as __other__.",
-);
+macro_rules! names {
+    ($($(#[$doc:meta])* $id:ident = $name:literal [$($label:literal),*] $help:literal;)+) => {
+        $(
+            #[doc = concat!("`", $name, "`: ", $help)]
+            pub const $id: Name<{ <[&str]>::len(&[$($label),*]) }> =
+                Name { name: $name, labels: [$($label),*], help: $help };
+        )+
+
+        /// Name, labels and help text of every metric.
+        pub const ALL: &[(&str, &[&str], &str)] = &[$(($name, &[$($label),*], $help)),+];
+    };
+}
+
+names! {
+    OPERATION_DURATION = "gen_ai_client_operation_duration_seconds"
+        ["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "error_type", "service_name"]
+        "Duration of counted model calls. error_type is empty where there was no error.";
+    TOKEN_USAGE = "gen_ai_client_token_usage"
+        ["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "service_name", "gen_ai_token_type"]
+        "Tokens per counted model call. Input includes cached tokens, output includes reasoning. Its sum equals genai_tokens_total of the same type: never add the two.";
+    FIRST_CHUNK = "gen_ai_client_operation_time_to_first_chunk_seconds"
+        ["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "service_name"]
+        "Time from the start of a counted model call to the first chunk of its answer.";
+    TOKENS = "genai_tokens_total" ["type", "provider", "model", "service"]
+        "Tokens of counted model calls. cache_read and cache_write are parts of input, reasoning is a part of output: only input and output may be added.";
+    CALLS = "genai_calls_total" ["call_type", "provider", "model", "service", "status"]
+        "Counted model calls.";
+    COST = "genai_cost_usd_total" ["provider", "model", "service", "operation"]
+        "Cost in USD of counted model calls and billed transcriptions, by the price table. Calls without a price are in genai_unpriced_calls_total instead.";
+    UNPRICED = "genai_unpriced_calls_total" ["reason", "provider", "model"]
+        "Counted, successful model calls that have no cost, and why.";
+    RETRIES = "genai_retries_total" []
+        "Retries inside counted model calls.";
+    TIMEOUTS = "genai_timeouts_total" []
+        "Counted model calls that ran out of time.";
+    NOT_COUNTED = "genai_not_counted_total" ["reason"]
+        "Model call spans that feed no other metric, since another span stands for the same call.";
+    STAGE_DURATION = "genai_stage_duration_seconds" ["stage"]
+        "Duration of each piece of work in a stage.";
+    REQUESTS = "genai_requests_total" ["pipeline", "framework", "status"]
+        "Requests, as their root spans saw them.";
+    REQUEST_DURATION = "genai_request_duration_seconds" ["pipeline"]
+        "Duration of requests, as their root spans saw them.";
+    CONFIDENCE = "genai_confidence" []
+        "Confidence of the requests that state one, 0 to 1.";
+    SIMILARITY = "genai_similarity_score" []
+        "Best similarity of each retrieval's hits. Distances are not in it.";
+    RETRIEVALS = "genai_retrievals_total" ["result"]
+        "Counted retrievals. unknown: the span does not say how many hits there were.";
+    RERANK = "genai_rerank_total" []
+        "Counted retrievals that reranked their hits.";
+    CACHE_LOOKUPS = "genai_cache_lookups_total" ["cache", "result"]
+        "Looks into a cache.";
+    JSON_PARSE = "genai_json_parse_total" ["result"]
+        "Parses of a model's JSON answer. repaired: it parsed after a repair.";
+    STT_AUDIO = "genai_stt_audio_seconds_total" ["provider", "model"]
+        "Seconds of audio in billed transcriptions.";
+    REPORTED_TOKENS = "genai_reported_tokens_total" ["type", "model", "service"]
+        "Tokens that apps report in their own gen_ai.client.token.usage. Spans report the same tokens: never add to genai_tokens_total.";
+    REPORTED_OPERATIONS = "genai_reported_operations_total" ["model", "service"]
+        "Operations that apps report in their own gen_ai.client.operation.duration. Spans report the same calls: never add to genai_calls_total.";
+    REPORTED_SECONDS = "genai_reported_operation_seconds_total" ["model", "service"]
+        "Seconds that apps report in their own gen_ai.client.operation.duration. Spans report the same time: never add to gen_ai_client_operation_duration_seconds.";
+    RECOUNTED = "spanledger_recounted_calls_total" ["to"]
+        "Model calls whose counting changed after the metrics had seen them. Counters can't be taken back: not_counted is in the metrics and no longer in the ledger's sums, counted is the reverse.";
+    METRICS_DROPPED = "spanledger_metrics_dropped_total" ["reason"]
+        "Data points of apps' metrics that are not shown. not_genai: not about model calls; unsupported: can't be read, is not one of the metrics shown, or exceeds the series that are remembered.";
+    LABELS_FOLDED = "spanledger_labels_folded_total" ["label"]
+        "Label values replaced by __other__ since the label had used up its budget. combination: each value was within budget but the metric had too many series.";
+}
+
+/// Labels whose values come from outside; all others have a few fixed values.
+pub const FREE_LABELS: &[&str] = &[
+    "gen_ai_provider_name",
+    "gen_ai_request_model",
+    "service_name",
+    "error_type",
+    "provider",
+    "model",
+    "service",
+    "operation",
+    "pipeline",
+    "framework",
+    "cache",
+];
+
+/// Buckets of durations, as the GenAI conventions advise, and two more: agents exceed 81.92 s.
+pub const SECONDS_BUCKETS: &[f64] = &[
+    0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84,
+    327.68,
+];
+
+/// Buckets of token counts, as the GenAI conventions advise.
+pub const TOKEN_BUCKETS: &[f64] = &[
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1024.0,
+    4096.0,
+    16384.0,
+    65536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+];
+
+/// Buckets of scores from 0 to 1.
+pub const SCORE_BUCKETS: &[f64] = &[
+    0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_rules() {
+        let mut seen = std::collections::BTreeSet::new();
+        for (name, labels, help) in ALL {
+            assert!(seen.insert(name), "{name} stands twice in the table");
+            assert!(help.ends_with('.') && help.len() > 15, "{name}: {help}");
+            assert!(
+                ["gen_ai_client_", "genai_", "spanledger_"]
+                    .iter()
+                    .any(|p| name.starts_with(p)),
+                "{name}"
+            );
+            for label in *labels {
+                assert!(!["user", "session", "request", "trace"].iter().any(|id| {
+                    label.starts_with(id) && (label.ends_with("_id") || label.ends_with("_hash"))
+                }));
+            }
+            if name.starts_with("genai_reported_") {
+                assert!(help.contains("never add to gen"), "{name}");
+            }
+        }
+    }
+}

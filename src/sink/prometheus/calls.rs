@@ -1,183 +1,156 @@
-//! Model calls and billed speech: tokens, cost, durations.
+//! Model calls: duration, tokens, cost. Only counted calls feed these.
 
-use std::sync::Arc;
+use prometheus::Error;
 
-use prometheus::{CounterVec, HistogramVec, IntCounterVec};
-
-use super::{Make, names, seconds, token_sizes};
+use super::family::{Counters, Histograms, IntCounters, Maker};
 use crate::{
-    record::{CallType, Counted, LlmCall, Status, SttEvent},
-    sink::labels::Labels,
+    record::{
+        CallType, Cost, Counted, Header, LlmCall, NotCounted, Stage, Status, SttEvent, Unpriced,
+    },
+    sink::{
+        labels::{Label, Labels},
+        names,
+    },
 };
 
 #[derive(Debug)]
 pub(super) struct Calls {
-    labels: Arc<Labels>,
-    seconds: HistogramVec,
-    token_usage: HistogramVec,
-    first_chunk: HistogramVec,
-    tokens: IntCounterVec,
-    calls: IntCounterVec,
-    not_counted: IntCounterVec,
-    cost: CounterVec,
-    unpriced: IntCounterVec,
-    retries: IntCounterVec,
-    timeouts: IntCounterVec,
-    audio: CounterVec,
+    duration: Histograms<5>,
+    token_usage: Histograms<5>,
+    first_chunk: Histograms<4>,
+    tokens: IntCounters<4>,
+    calls: IntCounters<5>,
+    cost: Counters<4>,
+    unpriced: IntCounters<3>,
+    retries: IntCounters<0>,
+    timeouts: IntCounters<0>,
+    not_counted: IntCounters<1>,
 }
 
-const OPERATION: [&str; 5] = [
-    "gen_ai_operation_name",
-    "gen_ai_provider_name",
-    "gen_ai_request_model",
-    "service_name",
-    "error_type",
-];
-const USAGE: [&str; 5] = [
-    "gen_ai_operation_name",
-    "gen_ai_provider_name",
-    "gen_ai_request_model",
-    "service_name",
-    "gen_ai_token_type",
-];
+/// A span's duration, where both ends are known.
+pub(super) fn seconds(header: &Header) -> Option<f64> {
+    header.latency_ms().map(|ms| ms / 1e3).and_then(amount)
+}
+
+/// A number that may be added to a counter. Beyond the bound it can't be meant, and would drown
+/// all others for as long as the process lives.
+pub(super) fn amount(number: f64) -> Option<f64> {
+    (0.0..=1e15).contains(&number).then_some(number)
+}
+
+fn tokens(number: Option<i64>) -> Option<u64> {
+    number.and_then(|number| u64::try_from(number).ok())
+}
 
 impl Calls {
-    pub fn new(make: &Make<'_>, labels: Arc<Labels>) -> prometheus::Result<Self> {
+    pub fn new(maker: &Maker<'_>) -> Result<Self, Error> {
+        let why = [
+            NotCounted::Wrapper,
+            NotCounted::Duplicate,
+            NotCounted::Transport,
+        ];
+        let seconds = names::SECONDS_BUCKETS;
         Ok(Self {
-            labels,
-            seconds: make.histogram(names::OPERATION_SECONDS, &OPERATION, seconds())?,
-            token_usage: make.histogram(names::TOKEN_USAGE, &USAGE, token_sizes())?,
-            first_chunk: make.histogram(names::FIRST_CHUNK_SECONDS, &OPERATION[1..4], seconds())?,
-            tokens: make.counter(names::TOKENS, &["type", "provider", "model", "service"])?,
-            calls: make.counter(
-                names::CALLS,
-                &["call_type", "provider", "model", "service", "status"],
-            )?,
-            not_counted: make.counter(names::NOT_COUNTED, &["reason"])?,
-            cost: make.amount(names::COST, &["provider", "model", "service", "operation"])?,
-            unpriced: make.counter(names::UNPRICED, &["reason", "provider", "model"])?,
-            retries: make.counter(names::RETRIES, &["provider", "model", "service"])?,
-            timeouts: make.counter(names::TIMEOUTS, &["provider", "model", "service"])?,
-            audio: make.amount(names::AUDIO_SECONDS, &["provider", "model"])?,
+            duration: maker.histograms(&names::OPERATION_DURATION, seconds)?,
+            token_usage: maker.histograms(&names::TOKEN_USAGE, names::TOKEN_BUCKETS)?,
+            first_chunk: maker.histograms(&names::FIRST_CHUNK, seconds)?,
+            tokens: maker.int_counters(&names::TOKENS)?,
+            calls: maker.int_counters(&names::CALLS)?,
+            cost: maker.counters(&names::COST)?,
+            unpriced: maker.int_counters(&names::UNPRICED)?,
+            retries: maker.int_counters(&names::RETRIES)?,
+            timeouts: maker.int_counters(&names::TIMEOUTS)?,
+            not_counted: maker
+                .int_counters(&names::NOT_COUNTED)?
+                .start_at_zero(why.map(|why| [why.as_str()])),
         })
     }
 
-    pub fn observe(&self, call: &LlmCall) {
+    pub fn call(&mut self, call: &LlmCall, labels: &mut Labels) {
         if let Counted::No(why) = call.counted {
-            self.not_counted.with_label_values(&[why.as_str()]).inc();
+            self.not_counted.with([why.as_str()]).inc();
             return;
         }
-        let provider = self.labels.value("provider", call.provider.as_deref());
-        let model = call.model.as_deref().or(call.response_model.as_deref());
-        let model = self.labels.value("model", model);
-        let service = self
-            .labels
-            .value("service", call.header.service_name.as_deref());
-        let whose = [provider.as_ref(), model.as_ref(), service.as_ref()];
-        let [provider, model, service] = whose;
-        let operation = match call.call_type {
+        let provider = &*labels.value(Label::Provider, call.provider.as_deref());
+        let model = &*labels.value(Label::Model, call.model.as_deref());
+        let service = &*labels.value(Label::Service, call.header.service_name.as_deref());
+        let error = &*labels.value_or_empty(Label::ErrorType, call.error_type.as_deref());
+        let call_type = call.call_type.as_str();
+        let otel_operation = match call.call_type {
             CallType::Embedding => "embeddings",
             _ => "chat",
         };
-        let error = match (&call.error_type, call.status) {
-            (Some(error), _) => self.labels.value("error_type", Some(error)),
-            (None, Status::Success | Status::Pending) => "".into(),
-            (None, status) => status.as_str().into(),
-        };
-        if let Some(ms) = call.header.latency_ms() {
-            let labels = [operation, provider, model, service, error.as_ref()];
-            self.seconds.with_label_values(&labels).observe(ms / 1e3);
-        }
-        if let Some(ms) = call.ttft_ms {
-            self.first_chunk.with_label_values(&whose).observe(ms / 1e3);
-        }
-        let kind = call.call_type.as_str();
-        let labels = [kind, provider, model, service, call.status.as_str()];
-        self.calls.with_label_values(&labels).inc();
-        self.observe_tokens(call, operation, whose);
-        self.observe_cost(call, whose);
-        let retries = call
-            .retry_count
-            .and_then(|n| u64::try_from(n).ok())
-            .unwrap_or(0);
-        self.retries.with_label_values(&whose).inc_by(retries);
-        self.timeouts
-            .with_label_values(&whose)
-            .inc_by(u64::from(call.status == Status::Timeout));
-    }
 
-    fn observe_tokens(&self, call: &LlmCall, operation: &str, whose: [&str; 3]) {
-        let [provider, model, service] = whose;
+        self.calls
+            .with([call_type, provider, model, service, call.status.as_str()])
+            .inc();
+        if let Some(seconds) = seconds(&call.header) {
+            let values = [otel_operation, provider, model, error, service];
+            self.duration.with(values).observe(seconds);
+        }
+        if let Some(seconds) = call.ttft_ms.map(|ms| ms / 1e3).and_then(amount) {
+            self.first_chunk
+                .with([otel_operation, provider, model, service])
+                .observe(seconds);
+        }
         let usage = &call.usage;
-        for (kind, tokens) in [
+        for (kind, number) in [("input", usage.prompt), ("output", usage.completion)] {
+            if let Some(number) = tokens(number) {
+                let values = [otel_operation, provider, model, service, kind];
+                self.token_usage.with(values).observe(number as f64);
+            }
+        }
+        for (kind, number) in [
             ("input", usage.prompt),
             ("output", usage.completion),
             ("cache_read", usage.cache_read),
             ("cache_write", usage.cache_write),
             ("reasoning", usage.reasoning),
         ] {
-            let Some(tokens) = tokens.and_then(|n| u64::try_from(n).ok()) else {
-                continue;
-            };
-            self.tokens
-                .with_label_values(&[kind, provider, model, service])
-                .inc_by(tokens);
-            if matches!(kind, "input" | "output") {
-                let labels = [operation, provider, model, service, kind];
-                self.token_usage
-                    .with_label_values(&labels)
-                    .observe(tokens as f64);
+            if let Some(number) = tokens(number) {
+                self.tokens
+                    .with([kind, provider, model, service])
+                    .inc_by(number);
             }
         }
-    }
-
-    fn observe_cost(&self, call: &LlmCall, [provider, model, service]: [&str; 3]) {
+        if let Some(retries) = tokens(call.retry_count) {
+            self.retries.with([]).inc_by(retries);
+        }
+        if call.status == Status::Timeout {
+            self.timeouts.with([]).inc();
+        }
         match &call.cost {
             Some(Ok(cost)) => {
-                let operation = call.operation.as_deref().or(Some(call.call_type.as_str()));
-                let operation = self.labels.value("operation", operation);
-                let labels = [provider, model, service, operation.as_ref()];
-                self.cost.with_label_values(&labels).inc_by(cost.usd);
+                let operation = match &call.operation {
+                    Some(operation) => labels.value(Label::Operation, Some(operation)),
+                    None => call_type.into(),
+                };
+                self.cost([provider, model, service, &operation], cost);
             }
-            // A failed call has no usage to price; that is no gap in the table.
             Some(Err(why)) if call.status == Status::Success => {
-                self.unpriced
-                    .with_label_values(&[why.as_str(), provider, model])
-                    .inc();
+                self.unpriced(*why, provider, model)
             }
-            _ => {}
+            Some(Err(_)) | None => {}
         }
     }
 
-    pub fn observe_speech(&self, event: &SttEvent) {
-        if !event.billed {
-            return;
+    /// The cost of a transcription.
+    pub fn speech(&mut self, event: &SttEvent, labels: &mut Labels) {
+        if let Some(Ok(cost)) = &event.cost {
+            let provider = &*labels.value(Label::Provider, event.provider.as_deref());
+            let model = &*labels.value(Label::Model, event.model.as_deref());
+            let service = &*labels.value(Label::Service, event.header.service_name.as_deref());
+            self.cost([provider, model, service, Stage::Stt.as_str()], cost);
         }
-        let provider = self.labels.value("provider", event.provider.as_deref());
-        let model = self.labels.value("model", event.model.as_deref());
-        let service = self
-            .labels
-            .value("service", event.header.service_name.as_deref());
-        if let Some(seconds) = event.audio_duration_seconds.filter(|s| *s >= 0.0) {
-            self.audio
-                .with_label_values(&[provider.as_ref(), model.as_ref()])
-                .inc_by(seconds);
+    }
+
+    fn cost(&mut self, values: [&str; 4], cost: &Cost) {
+        if let Some(usd) = amount(cost.usd) {
+            self.cost.with(values).inc_by(usd);
         }
-        match &event.cost {
-            Some(Ok(cost)) => {
-                let labels = [
-                    provider.as_ref(),
-                    model.as_ref(),
-                    service.as_ref(),
-                    "transcription",
-                ];
-                self.cost.with_label_values(&labels).inc_by(cost.usd);
-            }
-            Some(Err(why)) if event.status == Status::Success => {
-                let labels = [why.as_str(), provider.as_ref(), model.as_ref()];
-                self.unpriced.with_label_values(&labels).inc();
-            }
-            _ => {}
-        }
+    }
+
+    fn unpriced(&mut self, why: Unpriced, provider: &str, model: &str) {
+        self.unpriced.with([why.as_str(), provider, model]).inc();
     }
 }

@@ -1,32 +1,40 @@
-//! Records to metrics.
+//! Records to Prometheus metrics.
 //!
-//! Only counted calls feed tokens and cost, as only counted rows are summed in SQL. Counters can't
-//! go back: a call whose verdict changes later is counted in `spanledger_recounted_calls_total`.
-//! User, session and request ids are never labels; every label value has a budget.
+//! | file | what |
+//! |---|---|
+//! | `family` | a metric of the table, with a bound on its series |
+//! | `calls` | model calls: duration, tokens, cost |
+//! | `stages` | requests and what they are made of |
+//! | `reported` | the metrics that apps export themselves |
+//!
+//! Counters and the ledger agree because both take the same counted, priced records. What is not
+//! known feeds nothing: no zero stands for it.
 
 mod calls;
+mod family;
 mod reported;
 mod stages;
-
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
-use prometheus::{CounterVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+use prometheus::{Error, Registry};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    labels::Labels,
-    names::{self, Metric},
+use self::{
+    calls::Calls,
+    family::{IntCounters, Maker},
+    reported::Reported,
+    stages::Stages,
 };
-use crate::record::{Amendment, Change, Record};
+use super::{labels::Labels, names};
+use crate::record::{Amendment, Change, Counted, Record};
 
 /// Settings of the metrics.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Different values that one label may have; what comes later is shown as `__other__`.
+    /// Values that a label takes before further ones become `__other__`. First come, first
+    /// served, for each label.
     pub max_label_values: usize,
 }
 
@@ -38,103 +46,84 @@ impl Default for Config {
     }
 }
 
-/// The metrics that records become.
+/// The metrics, and what they remember to stay few.
 #[derive(Debug)]
 pub struct Prometheus {
-    calls: calls::Calls,
-    stages: stages::Stages,
-    reported: reported::Reported,
-    recounted: IntCounterVec,
+    labels: Labels,
+    calls: Calls,
+    stages: Stages,
+    reported: Reported,
+    recounted: IntCounters<1>,
 }
 
 impl Prometheus {
-    /// Registers all of them.
-    pub fn new(config: &Config, registry: &Registry) -> prometheus::Result<Self> {
-        let make = Make { registry };
-        let folded = make.counter(names::LABELS_FOLDED, &["label"])?;
-        let labels = Arc::new(Labels::new(config.max_label_values, folded));
+    /// Registers all metrics of [`names::ALL`].
+    pub fn new(config: &Config, registry: &Registry) -> Result<Self, Error> {
+        let name = names::LABELS_FOLDED;
+        let folded = prometheus::IntCounterVec::new(
+            prometheus::Opts::new(name.name, name.help),
+            &name.labels,
+        )?;
+        registry.register(Box::new(folded.clone()))?;
+        let maker = Maker {
+            registry,
+            folded: folded.with_label_values(&["combination"]),
+        };
         Ok(Self {
-            calls: calls::Calls::new(&make, Arc::clone(&labels))?,
-            stages: stages::Stages::new(&make, Arc::clone(&labels))?,
-            reported: reported::Reported::new(&make, labels)?,
-            recounted: make.counter(names::RECOUNTED, &["to"])?,
+            labels: Labels::new(config.max_label_values, &folded),
+            calls: Calls::new(&maker)?,
+            stages: Stages::new(&maker)?,
+            reported: Reported::new(&maker)?,
+            recounted: maker
+                .int_counters(&names::RECOUNTED)?
+                .start_at_zero([["counted"], ["not_counted"]]),
         })
     }
 
-    /// Takes new records, mapped, priced and counted.
-    pub fn observe(&self, records: &[Record]) {
+    /// Counts new records. Each record must be given once.
+    pub fn observe(&mut self, records: &[Record]) {
+        let Self {
+            labels,
+            calls,
+            stages,
+            ..
+        } = self;
         for record in records {
             match record {
-                Record::LlmCall(call) => self.calls.observe(call),
-                Record::SttEvent(event) => self.calls.observe_speech(event),
-                _ => {}
+                Record::LlmCall(call) => {
+                    calls.call(call, labels);
+                    stages.call(call);
+                }
+                Record::SttEvent(event) => {
+                    calls.speech(event, labels);
+                    stages.speech(event, labels);
+                }
+                Record::Retrieval(retrieval) => stages.retrieval(retrieval),
+                Record::CacheLookup(lookup) => stages.cache_lookup(lookup, labels),
+                Record::JsonParse(parse) => stages.json_parse(parse),
+                Record::PipelineRequest(request) => stages.request(request, labels),
             }
-            self.stages.observe(record);
         }
     }
 
-    /// Notes the calls whose verdict changed after they were observed.
-    pub fn recounted(&self, amendments: &[Amendment]) {
+    /// Counts the calls whose counting changed after [`Self::observe`] had them: counters can't
+    /// be taken back, so how far they are off is a metric, too.
+    pub fn recounted(&mut self, amendments: &[Amendment]) {
         for amendment in amendments {
-            if let Change::Counted(verdict) = amendment.change {
-                let to = if verdict.is_yes() {
-                    "counted"
-                } else {
-                    "not_counted"
+            if let Change::Counted(counted) = amendment.change {
+                let to = match counted {
+                    Counted::Yes => "counted",
+                    Counted::No(_) => "not_counted",
                 };
-                self.recounted.with_label_values(&[to]).inc();
+                self.recounted.with([to]).inc();
             }
         }
     }
 
-    /// Takes an `ExportMetricsServiceRequest` of an app that reports metrics of its own.
-    pub fn reported(&self, body: &[u8]) {
-        self.reported.observe(body);
+    /// Takes an `ExportMetricsServiceRequest` as it was received: what an app's own
+    /// instrumentation says about its model calls.
+    pub fn reported(&mut self, body: &[u8]) {
+        self.reported
+            .take(body, std::time::Instant::now(), &mut self.labels);
     }
-}
-
-/// Makes and registers metrics.
-struct Make<'a> {
-    registry: &'a Registry,
-}
-
-impl Make<'_> {
-    fn counter(&self, (name, help): Metric, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
-        let made = IntCounterVec::new(Opts::new(name, help), labels)?;
-        self.registry.register(Box::new(made.clone()))?;
-        Ok(made)
-    }
-
-    /// A counter of something that has fractions.
-    fn amount(&self, (name, help): Metric, labels: &[&str]) -> prometheus::Result<CounterVec> {
-        let made = CounterVec::new(Opts::new(name, help), labels)?;
-        self.registry.register(Box::new(made.clone()))?;
-        Ok(made)
-    }
-
-    fn histogram(
-        &self,
-        (name, help): Metric,
-        labels: &[&str],
-        buckets: Vec<f64>,
-    ) -> prometheus::Result<HistogramVec> {
-        let made = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), labels)?;
-        self.registry.register(Box::new(made.clone()))?;
-        Ok(made)
-    }
-}
-
-/// The conventions' buckets for durations, and two more: agents take longer than 82 seconds.
-fn seconds() -> Vec<f64> {
-    (0..16).map(|n| 0.01 * f64::from(1 << n)).collect()
-}
-
-/// The conventions' buckets for tokens.
-fn token_sizes() -> Vec<f64> {
-    (0..14).map(|n| f64::from(4u32.pow(n))).collect()
-}
-
-/// From 0 to 1.
-fn ratios() -> Vec<f64> {
-    (1..=20).map(|n| f64::from(n) / 20.0).collect()
 }

@@ -1,144 +1,152 @@
-//! Requests and their stages.
+//! Requests, and the work they are made of.
 
-use std::sync::Arc;
+use prometheus::Error;
 
-use prometheus::{HistogramVec, IntCounterVec};
-
-use super::{Make, names, ratios, seconds};
+use super::{
+    calls::{amount, seconds},
+    family::{Counters, Histograms, IntCounters, Maker},
+};
 use crate::{
     record::{
-        CallType, PipelineRequest, Record, Retrieval, ScoreKind, Stage, Status, SttEventType,
+        CacheLookup, CallType, Header, JsonParse, LlmCall, PipelineRequest, Retrieval, ScoreKind,
+        Stage, Status, SttEvent, SttEventType,
     },
-    sink::labels::Labels,
+    sink::{
+        labels::{Label, Labels},
+        names,
+    },
 };
 
 #[derive(Debug)]
 pub(super) struct Stages {
-    labels: Arc<Labels>,
-    stage_seconds: HistogramVec,
-    requests: IntCounterVec,
-    request_seconds: HistogramVec,
-    retrievals: IntCounterVec,
-    reranks: IntCounterVec,
-    cache_lookups: IntCounterVec,
-    json_parses: IntCounterVec,
-    confidence: HistogramVec,
-    similarity: HistogramVec,
+    duration: Histograms<1>,
+    requests: IntCounters<3>,
+    request_duration: Histograms<1>,
+    confidence: Histograms<0>,
+    similarity: Histograms<0>,
+    retrievals: IntCounters<1>,
+    rerank: IntCounters<0>,
+    cache_lookups: IntCounters<2>,
+    json_parses: IntCounters<1>,
+    stt_audio: Counters<2>,
 }
 
 impl Stages {
-    pub fn new(make: &Make<'_>, labels: Arc<Labels>) -> prometheus::Result<Self> {
+    pub fn new(maker: &Maker<'_>) -> Result<Self, Error> {
+        let (seconds, score) = (names::SECONDS_BUCKETS, names::SCORE_BUCKETS);
         Ok(Self {
-            labels,
-            stage_seconds: make.histogram(names::STAGE_SECONDS, &["stage"], seconds())?,
-            requests: make.counter(names::REQUESTS, &["pipeline", "framework", "status"])?,
-            request_seconds: make.histogram(names::REQUEST_SECONDS, &["pipeline"], seconds())?,
-            retrievals: make.counter(names::RETRIEVALS, &["result"])?,
-            reranks: make.counter(names::RERANKS, &["status"])?,
-            cache_lookups: make.counter(names::CACHE_LOOKUPS, &["cache", "result"])?,
-            json_parses: make.counter(names::JSON_PARSES, &["result"])?,
-            confidence: make.histogram(names::CONFIDENCE, &["pipeline"], ratios())?,
-            similarity: make.histogram(names::SIMILARITY, &["collection"], ratios())?,
+            duration: maker.histograms(&names::STAGE_DURATION, seconds)?,
+            requests: maker.int_counters(&names::REQUESTS)?,
+            request_duration: maker.histograms(&names::REQUEST_DURATION, seconds)?,
+            confidence: maker.histograms(&names::CONFIDENCE, score)?,
+            similarity: maker.histograms(&names::SIMILARITY, score)?,
+            retrievals: maker.int_counters(&names::RETRIEVALS)?.start_at_zero([
+                ["hit"],
+                ["miss"],
+                ["unknown"],
+                ["error"],
+            ]),
+            rerank: maker.int_counters(&names::RERANK)?,
+            cache_lookups: maker.int_counters(&names::CACHE_LOOKUPS)?,
+            json_parses: maker.int_counters(&names::JSON_PARSE)?.start_at_zero([
+                ["success"],
+                ["repaired"],
+                ["failure"],
+            ]),
+            stt_audio: maker.counters(&names::STT_AUDIO)?,
         })
     }
 
-    pub fn observe(&self, record: &Record) {
-        if let (Some(stage), Some(ms)) = (stage(record), record.header().latency_ms()) {
-            self.stage_seconds
-                .with_label_values(&[stage.as_str()])
-                .observe(ms / 1e3);
-        }
-        match record {
-            Record::Retrieval(retrieval) => self.observe_retrieval(retrieval),
-            Record::CacheLookup(lookup) => {
-                let cache = self.labels.value("cache", Some(&lookup.cache));
-                let result = if lookup.hit { "hit" } else { "miss" };
-                self.cache_lookups
-                    .with_label_values(&[cache.as_ref(), result])
-                    .inc();
-            }
-            Record::JsonParse(parse) => {
-                let result = match (parse.success, parse.repaired) {
-                    (true, Some(true)) => "repaired",
-                    (true, _) => "success",
-                    (false, _) => "failure",
-                };
-                self.json_parses.with_label_values(&[result]).inc();
-            }
-            Record::PipelineRequest(request) => self.observe_request(request),
-            Record::LlmCall(_) | Record::SttEvent(_) => {}
+    fn took(&mut self, stage: Stage, header: &Header) {
+        if let Some(seconds) = seconds(header) {
+            self.duration.with([stage.as_str()]).observe(seconds);
         }
     }
 
-    fn observe_retrieval(&self, retrieval: &Retrieval) {
+    pub fn call(&mut self, call: &LlmCall) {
+        if call.counted.is_yes() {
+            let stage = match call.call_type {
+                CallType::Embedding => Stage::Embedding,
+                _ => Stage::Llm,
+            };
+            self.took(stage, &call.header);
+        }
+    }
+
+    pub fn speech(&mut self, event: &SttEvent, labels: &mut Labels) {
+        if !event.billed {
+            return;
+        }
+        if matches!(
+            event.event_type,
+            SttEventType::ChunkComplete | SttEventType::Complete
+        ) {
+            self.took(Stage::Stt, &event.header);
+        }
+        if let Some(seconds) = event.audio_duration_seconds.and_then(amount) {
+            let provider = &*labels.value(Label::Provider, event.provider.as_deref());
+            let model = &*labels.value(Label::Model, event.model.as_deref());
+            self.stt_audio.with([provider, model]).inc_by(seconds);
+        }
+    }
+
+    pub fn retrieval(&mut self, retrieval: &Retrieval) {
         if !retrieval.counted.is_yes() {
             return;
         }
-        if retrieval.rerank_model.is_some() {
-            self.reranks
-                .with_label_values(&[retrieval.status.as_str()])
-                .inc();
-            return;
-        }
-        let result = match (retrieval.status, retrieval.hits) {
-            (Status::Success, Some(0)) => "miss",
-            (Status::Success, Some(_)) => "hit",
-            (Status::Success | Status::Pending, None) => "unknown",
-            _ => "error",
+        let stage = match retrieval.rerank_model {
+            Some(_) => Stage::Rerank,
+            None => Stage::VectorSearch,
         };
-        self.retrievals.with_label_values(&[result]).inc();
-        if let (Some(score), Some(ScoreKind::Similarity)) =
-            (retrieval.best_score, retrieval.score_kind)
+        self.took(stage, &retrieval.header);
+        let result = match (retrieval.status, retrieval.hits) {
+            (Status::Success, Some(1..)) => "hit",
+            (Status::Success, Some(_)) => "miss",
+            (Status::Success | Status::Pending, _) => "unknown",
+            (Status::Error | Status::Timeout | Status::Cancelled, _) => "error",
+        };
+        self.retrievals.with([result]).inc();
+        if retrieval.rerank_model.is_some() || retrieval.rerank_enabled == Some(true) {
+            self.rerank.with([]).inc();
+        }
+        if retrieval.score_kind == Some(ScoreKind::Similarity)
+            && let Some(score) = retrieval.best_score.filter(|score| score.is_finite())
         {
-            let name = retrieval.collection_name.as_deref();
-            let collection = self.labels.value("collection", name);
-            self.similarity
-                .with_label_values(&[collection.as_ref()])
-                .observe(score);
+            self.similarity.with([]).observe(score);
         }
     }
 
-    fn observe_request(&self, request: &PipelineRequest) {
-        let pipeline = self.labels.value("pipeline", request.pipeline.as_deref());
-        let framework = self.labels.value("framework", request.framework.as_deref());
-        let labels = [
-            pipeline.as_ref(),
-            framework.as_ref(),
-            request.status.as_str(),
-        ];
-        self.requests.with_label_values(&labels).inc();
-        if let Some(ms) = request.header.latency_ms() {
-            self.request_seconds
-                .with_label_values(&[pipeline.as_ref()])
-                .observe(ms / 1e3);
-        }
-        if let Some(confidence) = request.confidence {
-            self.confidence
-                .with_label_values(&[pipeline.as_ref()])
-                .observe(confidence);
-        }
+    pub fn cache_lookup(&mut self, lookup: &CacheLookup, labels: &mut Labels) {
+        let cache = &*labels.value(Label::Cache, Some(&lookup.cache));
+        self.cache_lookups
+            .with([cache, if lookup.hit { "hit" } else { "miss" }])
+            .inc();
     }
-}
 
-/// The stage that a record is; `None` if it is none, or another span stands for it.
-fn stage(record: &Record) -> Option<Stage> {
-    match record {
-        Record::LlmCall(call) if call.counted.is_yes() => Some(match call.call_type {
-            CallType::Embedding => Stage::Embedding,
-            _ => Stage::Llm,
-        }),
-        Record::Retrieval(retrieval) if retrieval.counted.is_yes() => {
-            Some(match retrieval.rerank_model {
-                Some(_) => Stage::Rerank,
-                None => Stage::VectorSearch,
-            })
+    pub fn json_parse(&mut self, parse: &JsonParse) {
+        self.took(Stage::JsonParsing, &parse.header);
+        let result = match (parse.success, parse.repaired) {
+            (false, _) => "failure",
+            (true, Some(true)) => "repaired",
+            (true, _) => "success",
+        };
+        self.json_parses.with([result]).inc();
+    }
+
+    pub fn request(&mut self, request: &PipelineRequest, labels: &mut Labels) {
+        let pipeline = &*labels.value(Label::Pipeline, request.pipeline.as_deref());
+        let framework = &*labels.value(Label::Framework, request.framework.as_deref());
+        self.requests
+            .with([pipeline, framework, request.status.as_str()])
+            .inc();
+        if let Some(seconds) = seconds(&request.header) {
+            self.request_duration.with([pipeline]).observe(seconds);
         }
-        Record::JsonParse(_) => Some(Stage::JsonParsing),
-        Record::SttEvent(event) => matches!(
-            event.event_type,
-            SttEventType::ChunkComplete | SttEventType::Complete
-        )
-        .then_some(Stage::Stt),
-        _ => None,
+        if let Some(confidence) = request
+            .confidence
+            .filter(|confidence| confidence.is_finite())
+        {
+            self.confidence.with([]).observe(confidence);
+        }
     }
 }
