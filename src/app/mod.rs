@@ -63,7 +63,7 @@ impl App {
         let spool = Spool::open(&config.data_dir.join("spool"), &config.spool, &registry)
             .map_err(could_not)?;
         let store_config = store::Config { url };
-        let store = Arc::new(Store::new(store_config, &registry).context("store")?);
+        let store = Arc::new(Store::new(store_config, &registry)?);
         let receivers = receive::bind(&config.receive, spool.appender(), &registry)
             .await
             .map_err(could_not)?;

@@ -36,7 +36,8 @@ pub(super) async fn run(mut settings: Config, args: Args) -> anyhow::Result<Exit
     if settings.telemetry == telemetry::Config::default() {
         settings.telemetry.log_filter = "warn".into();
     }
-    let telemetry = telemetry::init(&settings.telemetry).context("could not start logging")?;
+    let telemetry = telemetry::init(&settings.telemetry)
+        .map_err(|error| anyhow::anyhow!("could not {error}"))?;
     let app = App::build(settings).await?;
     let listening = app.listening();
     let (store, spool, mut stored) = (app.store(), app.spool(), app.stored());

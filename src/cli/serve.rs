@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
-
 use super::Config;
 use crate::{
     app::{App, stop_on_signals},
@@ -11,7 +9,8 @@ use crate::{
 };
 
 pub(super) async fn run(settings: Config) -> anyhow::Result<ExitCode> {
-    let telemetry = telemetry::init(&settings.telemetry).context("could not start logging")?;
+    let telemetry = telemetry::init(&settings.telemetry)
+        .map_err(|error| anyhow::anyhow!("could not {error}"))?;
     let stop = stop_on_signals()?;
     let ended = App::build(settings).await?.run(stop).await;
     telemetry.close().await;
