@@ -22,7 +22,7 @@ use crate::{
     api,
     config::Config,
     maintain,
-    pipeline::{self, Lane, Observed, Refiner, Rows},
+    pipeline::{self, Lane, Lookahead, Observed, Refiner, Rows},
     receive::{self, Receivers},
     sink::prometheus::Prometheus,
     spool::Spool,
@@ -39,8 +39,8 @@ pub struct App {
     pages: TcpListener,
     router: axum::Router,
     ready: api::Ready,
-    rows: Lane<Rows>,
-    metrics: Lane<Observed>,
+    rows: Lane,
+    lookahead: Lookahead,
     listening: Listening,
 }
 
@@ -81,21 +81,23 @@ impl App {
         let spool = Arc::new(spool);
         let lane_metrics = pipeline::Metrics::new(&registry)?;
         let refiner = || Refiner::new(&config.map, &config.count, Arc::clone(&prices));
+        let observer = Prometheus::new(&config.prometheus, &registry)?;
+        let observed = Observed::new(observer, spool.end());
         let rows = Lane::new(
             Arc::clone(&spool),
             Rows::new(Arc::clone(&store), spool.id()),
+            observed.clone(),
             refiner(),
             config.pipeline.clone(),
             lane_metrics.clone(),
         );
-        let observer = Prometheus::new(&config.prometheus, &registry)?;
-        let sink = Observed::new(observer, spool.end());
-        let metrics = Lane::new(
+        let lookahead = Lookahead::new(
             Arc::clone(&spool),
-            sink,
+            observed,
             refiner(),
             config.pipeline.clone(),
             lane_metrics,
+            rows.stuck(),
         );
         let ready = api::Ready::default();
         let state = api::State::new(
@@ -114,7 +116,7 @@ impl App {
             router,
             ready,
             rows,
-            metrics,
+            lookahead,
             listening,
         })
     }
@@ -150,7 +152,7 @@ impl App {
             router,
             ready,
             rows,
-            metrics,
+            lookahead,
             listening,
         } = self;
         listening
@@ -159,13 +161,13 @@ impl App {
         let grace = Duration::from_secs(config.shutdown_seconds);
         let drain = CancellationToken::new();
         let ended = CancellationToken::new();
-        let passed = [rows.passed(), metrics.passed()];
+        let passed = rows.passed();
 
         let mut receiving = JoinSet::new();
         receiving.spawn(receivers.run(stop.soon.clone()));
         let mut lanes = JoinSet::new();
         lanes.spawn(rows.run(drain.clone(), stop.now.clone()));
-        lanes.spawn(metrics.run(drain.clone(), stop.now.clone()));
+        lanes.spawn(lookahead.run(drain.clone()));
         let mut house = JoinSet::new();
         house.spawn(maintain::run(
             Arc::clone(&store),

@@ -13,11 +13,11 @@ use crate::{
 const TRIM_EVERY: Duration = Duration::from_secs(1);
 const PARTITIONS_EVERY: Duration = Duration::from_secs(3600);
 
-/// Runs until `ended`. `passed` are the lanes: a segment goes once all of them are past it.
+/// Runs until `ended`. `passed` is how far the rows lane is: a segment goes once it is past it.
 pub async fn run(
     store: Arc<Store>,
     spool: Arc<Spool>,
-    passed: [watch::Receiver<Option<Position>>; 2],
+    passed: watch::Receiver<Option<Position>>,
     ended: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut trim = tokio::time::interval(TRIM_EVERY);
@@ -26,8 +26,8 @@ pub async fn run(
         tokio::select! {
             () = ended.cancelled() => return Ok(()),
             _ = trim.tick() => {
-                let positions = passed.iter().map(|lane| *lane.borrow());
-                if let Some(up_to) = positions.min().flatten() {
+                let up_to = *passed.borrow();
+                if let Some(up_to) = up_to {
                     spool.trim(up_to);
                 }
             }

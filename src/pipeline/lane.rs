@@ -2,48 +2,33 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{Config, Metrics, Refined, Refiner};
+use super::{Config, Metrics, Observed, Refined, Refiner, Rows, rows};
 use crate::spool::{self, Entry, Position, Reader, Spool};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-
-/// A sink, as its lane sees it.
-pub trait Deliver: Send {
-    /// Its name: label value, and key of its checkpoint.
-    const LANE: &'static str;
-
-    /// Gets ready and says where to resume: `None` for the oldest entry. May warm the refiner.
-    fn resume(
-        &mut self,
-        refiner: &mut Refiner,
-    ) -> impl Future<Output = Result<Option<Position>, Undelivered>> + Send;
-
-    /// Delivers everything up to `position`, whole or not at all.
-    fn deliver(
-        &mut self,
-        refined: &Refined,
-        position: Position,
-    ) -> impl Future<Output = Result<(), Undelivered>> + Send;
-}
 
 /// Why a delivery failed. The lane tries again for as long as it runs.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Undelivered(pub String);
 
-/// One sink's way through the spool.
-pub struct Lane<D> {
+/// The rows' way through the spool.
+pub struct Lane {
     spool: Arc<Spool>,
-    sink: D,
+    rows: Rows,
+    observed: Observed,
     refiner: Refiner,
     config: Config,
     metrics: Metrics,
     /// Told when the lane is past a position.
-    passed: tokio::sync::watch::Sender<Option<Position>>,
+    passed: watch::Sender<Option<Position>>,
+    /// Told whether a delivery failed and is being tried again.
+    stuck: watch::Sender<bool>,
 }
 
 /// Why the loop ended before the tail.
@@ -52,28 +37,36 @@ enum Stop {
     Spool(spool::Error),
 }
 
-impl<D: Deliver> Lane<D> {
+impl Lane {
     /// A lane that has not started.
     pub fn new(
         spool: Arc<Spool>,
-        sink: D,
+        rows: Rows,
+        observed: Observed,
         refiner: Refiner,
         config: Config,
         metrics: Metrics,
     ) -> Self {
-        let (passed, _) = tokio::sync::watch::channel(None);
+        let (passed, stuck) = (watch::Sender::new(None), watch::Sender::new(false));
         Self {
             spool,
-            sink,
+            rows,
+            observed,
             refiner,
             config,
             metrics,
             passed,
+            stuck,
         }
     }
 
+    /// Whether the lane is stuck.
+    pub fn stuck(&self) -> watch::Receiver<bool> {
+        self.stuck.subscribe()
+    }
+
     /// How far the lane has delivered.
-    pub fn passed(&self) -> tokio::sync::watch::Receiver<Option<Position>> {
+    pub fn passed(&self) -> watch::Receiver<Option<Position>> {
         self.passed.subscribe()
     }
 
@@ -100,29 +93,49 @@ impl<D: Deliver> Lane<D> {
         }
         let mut reader = self.spool.reader(from);
         while let Some(entries) = self.read(&mut reader, drain).await? {
-            let Some(position) = entries.last().map(|entry| entry.position) else {
-                continue;
-            };
-            let started = std::time::Instant::now();
-            let span = tracing::info_span!("batch", lane = D::LANE, entries = entries.len());
-            let refined = span.in_scope(|| self.refiner.refine(&entries));
-            self.metrics
-                .refined(D::LANE, &refined, entries.len(), started.elapsed());
-            drop(entries);
-            self.deliver(&refined, position, drain)
-                .instrument(span)
-                .await?;
-            self.metrics.delivered(D::LANE, refined.spans);
-            self.passed.send_replace(Some(position));
+            // What the metrics have seen already (before this start, or while the store was down)
+            // is a batch apart.
+            let seen = self.observed.lock().await.seen_of(&entries);
+            let (old, new) = entries.split_at(seen);
+            for part in [old, new] {
+                self.take(part, drain).await?;
+            }
         }
+        Ok(())
+    }
+
+    async fn take(&mut self, entries: &[Entry], drain: &CancellationToken) -> Result<(), Stop> {
+        let Some(position) = entries.last().map(|entry| entry.position) else {
+            return Ok(());
+        };
+        let span = tracing::info_span!("batch", lane = rows::LANE, entries = entries.len());
+        let refined = {
+            let mut observed = self.observed.lock().await;
+            let started = std::time::Instant::now();
+            let refined = span.in_scope(|| self.refiner.refine(entries));
+            self.metrics
+                .refined(rows::LANE, &refined, entries.len(), started.elapsed());
+            if observed.seen_of(entries) == 0 {
+                observed.observe(&refined, position, &self.metrics);
+            }
+            refined
+        };
+        self.deliver(&refined, position, drain)
+            .instrument(span)
+            .await?;
+        self.metrics.delivered(rows::LANE, refined.spans);
+        self.passed.send_replace(Some(position));
         Ok(())
     }
 
     async fn resume(&mut self, drain: &CancellationToken) -> Result<Option<Position>, Stop> {
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.sink.resume(&mut self.refiner).await {
-                Ok(from) => return Ok(from),
+            match self.rows.resume(&mut self.refiner).await {
+                Ok(from) => {
+                    self.stuck.send_replace(false);
+                    return Ok(from);
+                }
                 Err(error) => self.back_off(&error, &mut pause, drain).await?,
             }
         }
@@ -136,10 +149,10 @@ impl<D: Deliver> Lane<D> {
     ) -> Result<(), Stop> {
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.sink.deliver(refined, position).await {
+            match self.rows.deliver(refined, position).await {
                 Ok(()) => {
-                    if pause > FIRST_PAUSE {
-                        tracing::info!(lane = D::LANE, "delivers again");
+                    if self.stuck.send_replace(false) {
+                        tracing::info!(lane = rows::LANE, "delivers again");
                     }
                     return Ok(());
                 }
@@ -155,9 +168,10 @@ impl<D: Deliver> Lane<D> {
         pause: &mut Duration,
         drain: &CancellationToken,
     ) -> Result<(), Stop> {
-        self.metrics.failed(D::LANE);
+        self.metrics.failed(rows::LANE);
+        self.stuck.send_replace(true);
         if *pause == FIRST_PAUSE {
-            tracing::warn!(lane = D::LANE, %error, "can't deliver; the spool keeps everything until it can");
+            tracing::warn!(lane = rows::LANE, %error, "can't deliver; the spool keeps everything until it can");
         }
         tokio::select! {
             () = drain.cancelled() => return Err(Stop::Told),
@@ -181,15 +195,25 @@ impl<D: Deliver> Lane<D> {
                 None => return Ok(None),
             },
         };
-        let mut bytes = first.body.len();
-        let mut entries = vec![first];
-        while bytes < self.config.batch_bytes && entries.len() < self.config.batch_entries {
-            let Some(entry) = reader.try_next().map_err(Stop::Spool)? else {
-                break;
-            };
-            bytes += entry.body.len();
-            entries.push(entry);
-        }
+        let entries = fill(first, reader, &self.config).map_err(Stop::Spool)?;
         Ok(Some(entries))
     }
+}
+
+/// A batch from `first` on, as large as the settings allow, without waiting.
+pub(super) fn fill(
+    first: Entry,
+    reader: &mut Reader,
+    config: &Config,
+) -> Result<Vec<Entry>, spool::Error> {
+    let mut bytes = first.body.len();
+    let mut entries = vec![first];
+    while bytes < config.batch_bytes && entries.len() < config.batch_entries {
+        let Some(entry) = reader.try_next()? else {
+            break;
+        };
+        bytes += entry.body.len();
+        entries.push(entry);
+    }
+    Ok(entries)
 }

@@ -1,16 +1,17 @@
-//! Spool to sinks, running: one lane a sink, so that a dead sink holds back only itself.
+//! Spool to sinks, running.
 //!
-//! A lane reads entries from the spool, maps, joins content, prices, counts and delivers. What
-//! can't be delivered is tried again until it can: a lane never skips. The rows lane resumes where
-//! the store's checkpoint says; the metrics lane starts at the spool's end as of the start, because
-//! what lies before it was observed by the process that received it.
+//! The lane reads entries from the spool, maps, joins content, prices and counts them, shows them
+//! to the metrics and delivers them to the store. What can't be delivered is tried again until it
+//! can: the lane never skips. It resumes where the store's checkpoint says. While it is stuck, the
+//! lookahead goes on with the metrics alone. Metrics start at the spool's end as of the start: what
+//! lies before it was observed by the process that received it.
 //!
 //! | file | what |
 //! |---|---|
 //! | `refine` | entries to counted records: the stations in a row, pure |
 //! | `lane` | the loop: read, refine, deliver, back off |
 //! | `rows` | deliver to the store, with the checkpoint in the same transaction |
-//! | `observed` | deliver to the metrics registry |
+//! | `observed` | the metrics: how far they have seen, and who goes on while the store is down |
 
 mod lane;
 mod metrics;
@@ -20,9 +21,9 @@ mod rows;
 
 use serde::{Deserialize, Serialize};
 
-pub use lane::{Deliver, Lane, Undelivered};
+pub use lane::{Lane, Undelivered};
 pub use metrics::Metrics;
-pub use observed::Observed;
+pub use observed::{Lookahead, Observed};
 pub use refine::{Refined, Refiner};
 pub use rows::Rows;
 

@@ -1,38 +1,128 @@
-//! Deliver to the metrics registry.
+//! The metrics, and how far in the spool they have seen.
+//!
+//! The rows lane shows each batch to the metrics before it delivers it, so a span is mapped once.
+//! While the store refuses, [`Lookahead`] goes on where the lane stopped, with a memory of its
+//! own, so that metrics flow while the store is down. Whoever holds the lock works; what one has
+//! shown, the other passes over.
 
-use super::{
-    lane::{Deliver, Undelivered},
-    refine::{Refined, Refiner},
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{Config, Metrics, Refined, Refiner, lane::fill};
+use crate::{
+    sink::prometheus::Prometheus,
+    spool::{self, Entry, Position, Spool},
 };
-use crate::{sink::prometheus::Prometheus, spool::Position};
 
-/// The registry as a sink. It can't fail, so metrics flow while the store is down.
-pub struct Observed {
-    metrics: Prometheus,
-    from: Position,
+/// Label value of what the metrics say of their lane.
+pub(super) const LANE: &str = "prometheus";
+
+/// The metrics as a sink. It can't fail.
+#[derive(Clone)]
+pub struct Observed(Arc<Mutex<Seen>>);
+
+pub(super) struct Seen {
+    sink: Prometheus,
+    upto: Position,
 }
 
 impl Observed {
     /// Observes what lies after `from`, the spool's end at the start: what lies before it was
     /// observed by the process that received it.
-    pub fn new(metrics: Prometheus, from: Position) -> Self {
-        Self { metrics, from }
+    pub fn new(sink: Prometheus, from: Position) -> Self {
+        Self(Arc::new(Mutex::new(Seen { sink, upto: from })))
+    }
+
+    pub(super) async fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().await
     }
 }
 
-impl Deliver for Observed {
-    const LANE: &'static str = "prometheus";
-
-    async fn resume(&mut self, _: &mut Refiner) -> Result<Option<Position>, Undelivered> {
-        Ok(Some(self.from))
+impl Seen {
+    /// How many of these entries the metrics have seen.
+    pub fn seen_of(&self, entries: &[Entry]) -> usize {
+        entries.partition_point(|entry| entry.position <= self.upto)
     }
 
-    async fn deliver(&mut self, refined: &Refined, _: Position) -> Result<(), Undelivered> {
-        self.metrics.observe(&refined.records);
-        self.metrics.recounted(&refined.amendments);
+    /// Takes a batch up to `position`, none of which was seen.
+    pub fn observe(&mut self, refined: &Refined, position: Position, metrics: &Metrics) {
+        self.sink.observe(&refined.records);
+        self.sink.recounted(&refined.amendments);
         for body in &refined.metrics {
-            self.metrics.reported(body);
+            self.sink.reported(body);
         }
-        Ok(())
+        self.upto = position;
+        metrics.delivered(LANE, refined.spans);
+    }
+}
+
+/// Goes on with the metrics while the rows lane is stuck.
+pub struct Lookahead {
+    spool: Arc<Spool>,
+    observed: Observed,
+    refiner: Refiner,
+    config: Config,
+    metrics: Metrics,
+    stuck: watch::Receiver<bool>,
+}
+
+impl Lookahead {
+    /// `stuck` says whether the rows lane is.
+    pub fn new(
+        spool: Arc<Spool>,
+        observed: Observed,
+        refiner: Refiner,
+        config: Config,
+        metrics: Metrics,
+        stuck: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            spool,
+            observed,
+            refiner,
+            config,
+            metrics,
+            stuck,
+        }
+    }
+
+    /// Runs until `drain`.
+    pub async fn run(mut self, drain: CancellationToken) -> Result<(), spool::Error> {
+        loop {
+            let mut stuck = self.stuck.clone();
+            tokio::select! {
+                () = drain.cancelled() => return Ok(()),
+                // The lane is gone: there is nothing to stand in for.
+                told = stuck.wait_for(|stuck| *stuck) => if told.is_err() { return Ok(()) },
+            }
+            tokio::select! {
+                () = drain.cancelled() => return Ok(()),
+                ended = self.stand_in() => ended?,
+            }
+        }
+    }
+
+    async fn stand_in(&mut self) -> Result<(), spool::Error> {
+        let from = self.observed.lock().await.upto;
+        let mut reader = self.spool.reader(Some(from));
+        let mut stuck = self.stuck.clone();
+        loop {
+            let first = tokio::select! {
+                _ = stuck.wait_for(|stuck| !*stuck) => return Ok(()),
+                first = reader.next() => first?,
+            };
+            let mut seen = self.observed.lock().await;
+            if !*self.stuck.borrow() || first.position <= seen.upto {
+                return Ok(());
+            }
+            let entries = fill(first, &mut reader, &self.config)?;
+            let Some(position) = entries.last().map(|entry| entry.position) else {
+                continue;
+            };
+            let refined = self.refiner.refine(&entries);
+            seen.observe(&refined, position, &self.metrics);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    lane::{Deliver, Undelivered},
+    lane::Undelivered,
     refine::{Refined, Refiner},
 };
 use crate::{
@@ -40,10 +40,15 @@ impl Rows {
     }
 }
 
-impl Deliver for Rows {
-    const LANE: &'static str = "rows";
+/// The lane's name: label value, and key of its checkpoint.
+pub(super) const LANE: &str = "rows";
 
-    async fn resume(&mut self, refiner: &mut Refiner) -> Result<Option<Position>, Undelivered> {
+impl Rows {
+    /// Gets ready and says where to resume: `None` for the oldest entry. Warms the counter.
+    pub(super) async fn resume(
+        &self,
+        refiner: &mut Refiner,
+    ) -> Result<Option<Position>, Undelivered> {
         self.connected().await?;
         let now = chrono::Utc::now().timestamp_nanos_opt().unwrap_or(i64::MAX);
         let since = now.saturating_sub(i64::try_from(WARM.as_nanos()).unwrap_or(i64::MAX));
@@ -54,12 +59,17 @@ impl Deliver for Rows {
             .map_err(undelivered)?;
         refiner.counter().warm(stored);
         self.store
-            .checkpoint(&self.spool_id, Self::LANE)
+            .checkpoint(&self.spool_id, LANE)
             .await
             .map_err(undelivered)
     }
 
-    async fn deliver(&mut self, refined: &Refined, position: Position) -> Result<(), Undelivered> {
+    /// Delivers everything up to `position`, whole or not at all.
+    pub(super) async fn deliver(
+        &self,
+        refined: &Refined,
+        position: Position,
+    ) -> Result<(), Undelivered> {
         self.connected().await?;
         let batch = Batch {
             records: &refined.records,
@@ -68,7 +78,7 @@ impl Deliver for Rows {
             amendments: &refined.amendments,
             checkpoint: Some(Checkpoint {
                 spool_id: self.spool_id.clone(),
-                lane: Self::LANE,
+                lane: LANE,
                 position,
             }),
         };

@@ -125,6 +125,12 @@ fn without_a_store_the_spool_takes_everything() {
         "{status} {page}"
     );
     assert_eq!(service.get("/api/analytics/summary").0, 503);
+    service.wait_until_observed(50);
+    assert_eq!(
+        service.metric("genai_calls_total", &[]),
+        20.0,
+        "metrics flow all the same"
+    );
     assert!(service.stop().success());
     let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
     assert!(!log.contains("secret"), "{log}");

@@ -140,22 +140,32 @@ impl Service {
             .sum()
     }
 
-    /// Waits until both lanes have delivered this many spans.
+    /// Waits until this many spans are stored and observed.
     pub fn wait_until_stored(&self, spans: u64) {
+        self.wait_for(spans, &["rows", "prometheus"]);
+    }
+
+    /// Waits until the metrics have seen this many spans, stored or not.
+    pub fn wait_until_observed(&self, spans: u64) {
+        self.wait_for(spans, &["prometheus"]);
+    }
+
+    fn wait_for(&self, spans: u64, lanes: &[&str]) {
         let started = Instant::now();
         loop {
-            let done = ["rows", "prometheus"].map(|lane| {
+            let done = lanes.iter().map(|lane| {
                 self.metric(
                     "spanledger_lane_spans_total",
                     &[&format!("lane=\"{lane}\"")],
                 )
             });
+            let done: Vec<f64> = done.collect();
             if done.iter().all(|n| *n >= spans as f64) {
                 return;
             }
             assert!(
                 started.elapsed() < START,
-                "{done:?} of {spans} spans delivered (rows, metrics)\n{}",
+                "{done:?} of {spans} spans by {lanes:?}\n{}",
                 self.log()
             );
             std::thread::sleep(Duration::from_millis(20));
