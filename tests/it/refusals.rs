@@ -142,6 +142,48 @@ fn without_a_store_the_spool_takes_everything() {
     assert_eq!(rows.query("SELECT count(*) FROM llm_calls"), [["20"]]);
 }
 
+/// Scenario: the store goes away under a running service and comes back.
+/// Guarantees: spans are taken meanwhile, metrics flow, nothing is lost, stored or counted twice.
+#[test]
+fn an_outage_of_the_store_is_bridged() {
+    let folder = Folder::new("outage");
+    let database = crate::support::postgres::database();
+    let url = database.url();
+    let service = Service::start_with(folder.path(), &[("SPANLEDGER_STORE_URL", &url)]);
+    let send = |traces: std::ops::Range<u64>| {
+        let body = spans::request(traces).encode_to_vec();
+        assert_eq!(
+            post(&service.otlp_http, "/v1/traces", &[PROTOBUF], &body).0,
+            200
+        );
+    };
+    send(1..11);
+    service.wait_until_stored(50);
+    database.refuse(true);
+    send(11..21);
+    send(21..31);
+    service.wait_until_observed(150);
+    assert_eq!(service.metric("genai_calls_total", &[]), 60.0);
+    assert_eq!(
+        service.metric("spanledger_lane_spans_total", &["rows"]),
+        50.0
+    );
+    database.refuse(false);
+    send(31..41);
+    service.wait_until_stored(200);
+    assert_eq!(service.metric("genai_calls_total", &[]), 80.0);
+    assert_eq!(
+        service.metric("spanledger_lane_spans_total", &["prometheus"]),
+        200.0
+    );
+    assert!(service.stop().success());
+    let rows = Rows::postgres(&url);
+    assert_eq!(
+        rows.query("SELECT count(*) FROM llm_calls WHERE counted"),
+        [["80"]]
+    );
+}
+
 /// Scenario: settings, ports and folders that can't be.
 /// Guarantees: one line that says what is wrong, and the right exit code.
 #[test]

@@ -40,6 +40,26 @@ impl Database {
     }
 }
 
+impl Database {
+    /// An outage of this one database: connections are cut and new ones refused, until told
+    /// otherwise.
+    pub fn refuse(&self, refuse: bool) {
+        let allow = !refuse;
+        on_server(
+            self.port,
+            &format!("ALTER DATABASE {} ALLOW_CONNECTIONS {allow}", self.name),
+        )
+        .unwrap();
+        if refuse {
+            let cut = format!(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'",
+                self.name
+            );
+            on_server(self.port, &cut).unwrap();
+        }
+    }
+}
+
 /// Makes a database; starts the server if it is the first.
 pub fn database() -> Database {
     static NEXT: AtomicU32 = AtomicU32::new(0);
