@@ -65,6 +65,10 @@ pub(super) fn call(rule: &Rule, usage: &Usage, seconds: Option<f64>) -> Result<C
         return speech(rule, seconds);
     }
     let rates = &rule.rates;
+    if rates.input.is_none() && rates.second.is_some() {
+        // Sold by the second, whatever tokens the library reports.
+        return speech(rule, seconds);
+    }
     let input = usage.prompt.unwrap_or(0).max(0);
     let tokens = Tokens {
         input,

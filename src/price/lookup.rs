@@ -6,7 +6,8 @@
 //! 4. the lists' own patterns, the most specific first;
 //! 5. the user's aliases.
 //!
-//! A call without a provider is looked up by exact name only.
+//! A call without a provider is looked up in the lists of those who make models; a pattern counts
+//! only if it is one provider's alone.
 
 use chrono::{DateTime, NaiveDate};
 
@@ -51,15 +52,20 @@ impl Table {
         lists: impl Iterator<Item = &'a List> + Clone,
         name: &str,
         day: NaiveDate,
-        exact_only: bool,
+        unambiguous: bool,
     ) -> Option<&'a Rule> {
         let plain = undecorated(name);
         let names = [name, plain, undated(plain)];
         let exact = names
             .iter()
             .find_map(|name| lists.clone().find_map(|list| list.exact(name, day)));
-        if exact.is_some() || exact_only {
+        if exact.is_some() {
             return exact;
+        }
+        if unambiguous {
+            let mut fitting =
+                lists.filter_map(|list| names.iter().find_map(|name| list.pattern(name, day)));
+            return fitting.next().filter(|_| fitting.next().is_none());
         }
         names
             .iter()

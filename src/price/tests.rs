@@ -79,6 +79,7 @@ const LIST: &[(&str, &str, f64, f64)] = &[
     ("deepseek", "deepseek-chat", 0.27, 1.10),
     ("x_ai", "grok-4", 3.0, 15.0),
     ("", "gpt-4o-mini", 0.15, 0.60),
+    ("", "claude-haiku-4-5", 1.0, 5.0),
 ];
 
 #[test]
@@ -235,6 +236,14 @@ fn speech_is_charged_by_the_second_once() {
     let cost = event.cost.unwrap().unwrap();
     assert!((cost.usd - 60.0 * 0.0001).abs() < 1e-12);
     assert_eq!(cost.rule, "openai/whisper-1");
+}
+
+#[test]
+fn a_model_sold_by_the_second_costs_seconds_whatever_its_tokens() {
+    let mut spoken = call("openai", "whisper-1", tokens(100, 20));
+    spoken.audio_seconds = Some(30.0);
+    let charge = SHIPPED.charge(&spoken).unwrap();
+    assert!((charge.usd - 30.0 * 0.0001).abs() < 1e-12);
 }
 
 #[test]
