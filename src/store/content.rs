@@ -120,9 +120,9 @@ fn merged(contents: &[CallContent]) -> String {
 fn keys(calls: &[&LlmCall], contents: &[CallContent]) -> String {
     let calls = calls.iter().map(|call| call.header.key());
     let keys: BTreeSet<SpanKey> = calls.chain(contents.iter().map(|c| c.key)).collect();
-    let keys = keys.iter().map(|key| {
-        json!({ "trace_id": key.trace_id.to_string(), "span_id": key.span_id.to_string() })
-    });
+    let keys = keys.iter().map(
+        |key| json!({ "trace_id": key.trace_id.to_string(), "span_id": key.span_id.to_string() }),
+    );
     Value::Array(keys.collect()).to_string()
 }
 
@@ -138,7 +138,10 @@ macro_rules! content {
                 let keep = sqlx::query(KEEP.$store).bind(merged(contents));
                 keep.execute(&mut *tx).await?;
             } else if calls.is_empty()
-                || sqlx::query(IS_ANY).fetch_optional(&mut *tx).await?.is_none()
+                || sqlx::query(IS_ANY)
+                    .fetch_optional(&mut *tx)
+                    .await?
+                    .is_none()
             {
                 return Ok(());
             }

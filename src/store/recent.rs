@@ -88,7 +88,9 @@ pub(super) async fn spans(pool: &Pool, since: i64, limit: usize) -> Result<Vec<M
                         completion: row.try_get(6)?,
                         total: row.try_get(7)?,
                         model: row.try_get(8)?,
-                        has_content: row.try_get::<Option<i32>, _>(9)?.map(|content| content == 1),
+                        has_content: row
+                            .try_get::<Option<i32>, _>(9)?
+                            .map(|content| content == 1),
                         context,
                     })
                 })

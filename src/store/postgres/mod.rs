@@ -16,8 +16,8 @@ use sqlx::{
 };
 
 use super::{
-    Batch, ByTable, Committed, Error, Inserted, Refused, amend, content, each_table, metrics::Metrics,
-    tables::Table,
+    Batch, ByTable, Committed, Error, Inserted, Refused, amend, content, each_table,
+    metrics::Metrics, tables::Table,
 };
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/postgres/migrations");
