@@ -240,6 +240,7 @@ fn amend(trace_id: TraceId, family: &mut Family, out: &mut Counted) {
                 span_id: id,
                 parent_span_id: node.parent,
                 started_at: node.started_at,
+                role: node.role,
                 context: node.context.as_deref().cloned().unwrap_or_default(),
             });
         }

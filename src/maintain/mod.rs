@@ -11,6 +11,8 @@ use crate::{
 };
 
 const TRIM_EVERY: Duration = Duration::from_secs(1);
+/// Content waits this long for its call; then the call was not sampled, or not exported.
+const UNCLAIMED: chrono::Duration = chrono::Duration::days(1);
 const PARTITIONS_EVERY: Duration = Duration::from_secs(3600);
 
 /// Runs until `ended`. `passed` is how far the rows lane is: a segment goes once it is past it.
@@ -34,6 +36,13 @@ pub async fn run(
             _ = partitions.tick(), if store.is_connected() => {
                 if let Err(error) = store.ensure_partitions(chrono::Utc::now()).await {
                     tracing::warn!(%error, "could not make partitions ahead; rows go to the default partition meanwhile");
+                }
+                let before = chrono::Utc::now() - UNCLAIMED;
+                let before = before.timestamp_nanos_opt().unwrap_or_default();
+                match store.forget_unclaimed(before).await {
+                    Ok(0) => {}
+                    Ok(calls) => tracing::info!(calls, "content whose call never came was let go"),
+                    Err(error) => tracing::warn!(%error, "could not let go of content whose call never came"),
                 }
             }
         }

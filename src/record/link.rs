@@ -1,6 +1,6 @@
 //! A span's place in its trace, and what late spans change in rows that are already stored.
 
-use super::{Context, Counted, SpanId, SpanKey, StageTimes, TraceId, Usage};
+use super::{Context, Counted, Role, SpanId, SpanKey, StageTimes, TraceId, Usage};
 
 /// A span that has no row of its own but ties rows together: it stands between a call and its
 /// ancestor, or carries context. Kept in the store's own `span_links` table so that counting
@@ -15,6 +15,8 @@ pub struct Link {
     pub parent_span_id: Option<SpanId>,
     /// Unix ns.
     pub started_at: i64,
+    /// Its part: a call below a tool is judged otherwise than a call below nothing.
+    pub role: Role,
     /// Context that holds for the spans below.
     pub context: Context,
 }

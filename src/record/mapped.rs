@@ -1,34 +1,35 @@
 //! What one span is after mapping, before counting.
 
-use super::{Context, Record, SpanId, SpanKey};
+use super::{Context, Record, SpanId, SpanKey, llm_call::words};
 
-/// What part a span plays in its trace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Role {
-    /// An agent, chain, workflow or SDK wrapper: its usage, if any, sums what is below it.
-    Rollup,
-    /// One model call.
-    Call,
-    /// One try inside a call.
-    Attempt,
-    /// A tool call: model calls below it are calls of their own.
-    Tool,
-    /// A vector search.
-    Retrieval,
-    /// A rerank.
-    Rerank,
-    /// An embedding call.
-    Embedding,
-    /// Speech to text.
-    Speech,
-    /// A parse of a model's answer.
-    Parse,
-    /// A look into a cache.
-    Cache,
-    /// None of ours.
-    #[default]
-    None,
-}
+words!(
+    /// What part a span plays in its trace.
+    Role {
+        /// An agent, chain, workflow or SDK wrapper: its usage, if any, sums what is below it.
+        Rollup = "rollup",
+        /// One model call.
+        Call = "call",
+        /// One try inside a call.
+        Attempt = "attempt",
+        /// A tool call: model calls below it are calls of their own.
+        Tool = "tool",
+        /// A vector search.
+        Retrieval = "retrieval",
+        /// A rerank.
+        Rerank = "rerank",
+        /// An embedding call.
+        Embedding = "embedding",
+        /// Speech to text.
+        Speech = "speech",
+        /// A parse of a model's answer.
+        Parse = "parse",
+        /// A look into a cache.
+        Cache = "cache",
+        /// None of ours.
+        #[default]
+        None = "none",
+    }
+);
 
 /// One span after mapping. Every valid span of a payload gives one, so that counting sees the
 /// whole tree; most carry nothing but their place in it.

@@ -1,22 +1,22 @@
-//! Changes to stored rows, content that came apart from its call, checkpoints.
+//! Changes to stored rows; checkpoints.
 //!
 //! Each kind of change is one statement over a JSON array of changes, so a batch with a thousand
-//! of them is a handful of round trips.
+//! of them is a handful of round trips. The array holds a row once: which of two changes an UPDATE
+//! takes is open, so they are merged before.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool, SqliteConnection, SqlitePool};
 
-use super::{Batch, Error, tables::rfc3339};
+use super::{Batch, Error, Sql, tables::rfc3339};
 use crate::{
-    record::{Amendment, CallContent, Change, Context},
+    record::{Amendment, Change, Context, SpanKey},
     spool::Position,
 };
 
-/// A statement for each store; `$1` is the JSON array.
-struct Sql {
-    sqlite: &'static str,
-    postgres: &'static str,
-}
+/// Changes of one kind, by row.
+type Changes = BTreeMap<(SpanKey, i64), Value>;
 
 /// `UPDATE table SET … FROM the array`, matched by primary key. In `$set`, `v` has the array's
 /// fields; Postgres needs their types.
@@ -117,46 +117,16 @@ const SPEECH_CONTEXT: Sql = update!(
     "recording_id = coalesce(t.recording_id, v.recording_id), \
      task_id = coalesce(t.task_id, v.task_id)"
 );
-const PENDING: Sql = Sql {
-    sqlite: "INSERT INTO pending_content (trace_id, span_id, received_at, prompt, system_prompt, \
-        response, finish_reason, prompt_tokens, completion_tokens) \
-        SELECT value ->> 'trace_id', value ->> 'span_id', value ->> 'received_at', \
-        value ->> 'prompt', value ->> 'system_prompt', value ->> 'response', \
-        value ->> 'finish_reason', value ->> 'prompt_tokens', value ->> 'completion_tokens' \
-        FROM json_each($1) WHERE true ON CONFLICT (trace_id, span_id) DO UPDATE SET \
-        prompt = coalesce(excluded.prompt, prompt), \
-        system_prompt = coalesce(system_prompt, excluded.system_prompt), \
-        response = coalesce(excluded.response, response), \
-        finish_reason = coalesce(excluded.finish_reason, finish_reason), \
-        prompt_tokens = coalesce(prompt_tokens, excluded.prompt_tokens), \
-        completion_tokens = coalesce(completion_tokens, excluded.completion_tokens)",
-    // One call's events are merged before they come here: DO UPDATE may not touch a row twice.
-    postgres: "INSERT INTO pending_content AS p (trace_id, span_id, received_at, prompt, \
-        system_prompt, response, finish_reason, prompt_tokens, completion_tokens) \
-        SELECT trace_id, span_id, received_at, prompt, system_prompt, response, finish_reason, \
-        prompt_tokens, completion_tokens FROM jsonb_to_recordset($1::jsonb) AS v(trace_id text, \
-        span_id text, received_at timestamptz, prompt text, system_prompt text, response text, \
-        finish_reason text, prompt_tokens bigint, completion_tokens bigint) \
-        ON CONFLICT (trace_id, span_id) DO UPDATE SET \
-        prompt = coalesce(excluded.prompt, p.prompt), \
-        system_prompt = coalesce(p.system_prompt, excluded.system_prompt), \
-        response = coalesce(excluded.response, p.response), \
-        finish_reason = coalesce(excluded.finish_reason, p.finish_reason), \
-        prompt_tokens = coalesce(p.prompt_tokens, excluded.prompt_tokens), \
-        completion_tokens = coalesce(p.completion_tokens, excluded.completion_tokens)",
-};
-/// Content whose call is there goes into it. Runs after every batch that brought either.
-const JOIN: &str = "UPDATE llm_calls AS t SET prompt = coalesce(t.prompt, p.prompt), \
-    prompt_length = coalesce(t.prompt_length, length(p.prompt)), \
-    system_prompt = coalesce(t.system_prompt, p.system_prompt), \
-    response = coalesce(t.response, p.response), \
-    response_length = coalesce(t.response_length, length(p.response)), \
-    finish_reason = coalesce(t.finish_reason, p.finish_reason), \
-    prompt_tokens = coalesce(t.prompt_tokens, p.prompt_tokens), \
-    completion_tokens = coalesce(t.completion_tokens, p.completion_tokens) \
-    FROM pending_content AS p WHERE t.trace_id = p.trace_id AND t.span_id = p.span_id";
-const JOINED: &str = "DELETE FROM pending_content WHERE EXISTS (SELECT 1 FROM llm_calls AS t \
-    WHERE t.trace_id = pending_content.trace_id AND t.span_id = pending_content.span_id)";
+const REQUEST_CONTEXT: Sql = update!(
+    "pipeline_requests",
+    "value ->> 'user_id' AS user_id, value ->> 'session_id' AS session_id, \
+     value ->> 'request_id' AS request_id, value ->> 'experiment' AS experiment, \
+     value ->> 'variant' AS variant",
+    "user_id text, session_id text, request_id text, experiment text, variant text",
+    "user_id = coalesce(t.user_id, v.user_id), session_id = coalesce(t.session_id, v.session_id), \
+     request_id = coalesce(t.request_id, v.request_id), \
+     experiment = coalesce(t.experiment, v.experiment), variant = coalesce(t.variant, v.variant)"
+);
 const CHECKPOINT: &str = "INSERT INTO spool_checkpoints (spool_id, lane, segment, byte_offset) \
     VALUES ($1, $2, $3, $4) ON CONFLICT (spool_id, lane) DO UPDATE SET \
     segment = excluded.segment, byte_offset = excluded.byte_offset";
@@ -165,108 +135,83 @@ const RESUME: &str =
 
 /// The statements that a batch needs, each with its array.
 fn changes(batch: &Batch<'_>) -> Vec<(Sql, String)> {
-    let mut lists: [Vec<Value>; 5] = Default::default();
-    let [counted, retrieval, parents, requests, contexts] = &mut lists;
+    let mut kinds: [Changes; 5] = Default::default();
+    let [counted, retrieval, parents, requests, contexts] = &mut kinds;
     for Amendment {
         key,
         started_at,
         change,
     } in batch.amendments
     {
-        let mut row = json!({
-            "trace_id": key.trace_id.to_string(),
-            "span_id": key.span_id.to_string(),
-            "started_at": rfc3339(*started_at),
-        });
-        let list = match change {
-            Change::Counted(verdict) => {
-                row["counted"] = verdict.is_yes().into();
-                row["why"] = verdict.why().into();
-                &mut *counted
-            }
-            Change::RetrievalCounted(verdict) => {
-                row["counted"] = verdict.is_yes().into();
-                &mut *retrieval
-            }
-            Change::ParentCall(parent) => {
-                row["parent"] = parent.to_string().into();
-                &mut *parents
-            }
-            Change::Context(context) => {
-                fill(&mut row, context);
-                &mut *contexts
-            }
-            Change::Request {
-                stages,
-                tokens,
-                cost,
-            } => {
-                row["embedding_ms"] = stages.embedding_ms.into();
-                row["vector_search_ms"] = stages.vector_search_ms.into();
-                row["rerank_ms"] = stages.rerank_ms.into();
-                row["llm_ms"] = stages.llm_ms.into();
-                row["json_parsing_ms"] = stages.json_parsing_ms.into();
-                row["stt_ms"] = stages.stt_ms.into();
-                row["tokens"] = (*tokens).into();
-                row["cost"] = (*cost).into();
-                &mut *requests
-            }
+        let kind = match change {
+            Change::Counted(_) => &mut *counted,
+            Change::RetrievalCounted(_) => &mut *retrieval,
+            Change::ParentCall(_) => &mut *parents,
+            Change::Request { .. } => &mut *requests,
+            Change::Context(_) => &mut *contexts,
         };
-        list.push(row);
+        let row = kind.entry((*key, *started_at)).or_insert_with(|| {
+            json!({
+                "trace_id": key.trace_id.to_string(),
+                "span_id": key.span_id.to_string(),
+                "started_at": rfc3339(*started_at),
+            })
+        });
+        apply(row, change);
     }
-    let [counted, retrieval, parents, requests, contexts] = lists;
-    let contexts_text = Value::Array(contexts).to_string();
+    let [counted, retrieval, parents, requests, contexts] = kinds.map(array);
     let mut all = vec![
-        (COUNTED, Value::Array(counted).to_string()),
-        (RETRIEVAL_COUNTED, Value::Array(retrieval).to_string()),
-        (PARENT, Value::Array(parents).to_string()),
-        (REQUEST, Value::Array(requests).to_string()),
-        (CALL_CONTEXT, contexts_text.clone()),
-        (RETRIEVAL_CONTEXT, contexts_text.clone()),
-        (SPEECH_CONTEXT, contexts_text),
-        (PENDING, pending(batch.contents)),
+        (COUNTED, counted),
+        (RETRIEVAL_COUNTED, retrieval),
+        (PARENT, parents),
+        (REQUEST, requests),
+        (CALL_CONTEXT, contexts.clone()),
+        (RETRIEVAL_CONTEXT, contexts.clone()),
+        (SPEECH_CONTEXT, contexts.clone()),
+        (REQUEST_CONTEXT, contexts),
     ];
     all.retain(|(_, list)| list != "[]");
     all
 }
 
-fn fill(row: &mut Value, context: &Context) {
-    for (column, value) in context.fields() {
-        if let Some(value) = value {
-            row[column] = value.replace('\0', "\u{FFFD}").into();
+fn array(changes: Changes) -> String {
+    Value::Array(changes.into_values().collect()).to_string()
+}
+
+/// Writes a change into its row of the array. The last verdict holds; context is only filled.
+fn apply(row: &mut Value, change: &Change) {
+    match change {
+        Change::Counted(verdict) | Change::RetrievalCounted(verdict) => {
+            row["counted"] = verdict.is_yes().into();
+            row["why"] = verdict.why().into();
+        }
+        Change::ParentCall(parent) => row["parent"] = parent.to_string().into(),
+        Change::Context(context) => fill(row, context),
+        Change::Request {
+            stages,
+            tokens,
+            cost,
+        } => {
+            row["embedding_ms"] = stages.embedding_ms.into();
+            row["vector_search_ms"] = stages.vector_search_ms.into();
+            row["rerank_ms"] = stages.rerank_ms.into();
+            row["llm_ms"] = stages.llm_ms.into();
+            row["json_parsing_ms"] = stages.json_parsing_ms.into();
+            row["stt_ms"] = stages.stt_ms.into();
+            row["tokens"] = (*tokens).into();
+            row["cost"] = (*cost).into();
         }
     }
 }
 
-/// Content by call, the events of one call merged.
-fn pending(contents: &[CallContent]) -> String {
-    let mut rows = std::collections::BTreeMap::new();
-    for content in contents {
-        let row = rows.entry(content.key).or_insert_with(|| {
-            json!({
-                "trace_id": content.key.trace_id.to_string(),
-                "span_id": content.key.span_id.to_string(),
-                "received_at": rfc3339(content.received_at),
-            })
-        });
-        let mut set = |name: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                row[name] = value;
-            }
-        };
-        let text =
-            |text: &Option<String>| text.as_ref().map(|t| t.replace('\0', "\u{FFFD}").into());
-        set("prompt", text(&content.prompt));
-        set("system_prompt", text(&content.system_prompt));
-        set("response", text(&content.response));
-        set("finish_reason", text(&content.finish_reason));
-        set("prompt_tokens", content.usage.prompt.map(Value::from));
-        set(
-            "completion_tokens",
-            content.usage.completion.map(Value::from),
-        );
+fn fill(row: &mut Value, context: &Context) {
+    for (column, value) in context.fields() {
+        if let Some(value) = value
+            && row.get(column).is_none()
+        {
+            row[column] = value.replace('\0', "\u{FFFD}").into();
+        }
     }
-    Value::Array(rows.into_values().collect()).to_string()
 }
 
 fn parts(position: Position) -> [i64; 2] {
@@ -280,24 +225,10 @@ fn position(segment: i64, offset: i64) -> Position {
 
 macro_rules! amend {
     ($name:ident, $store:ident, $connection:ty, $resume:ident, $pool:ty) => {
-        /// Everything of a batch but its new rows.
-        pub(super) async fn $name(
-            tx: &mut $connection,
-            batch: &Batch<'_>,
-            has_new_calls: bool,
-        ) -> Result<(), Error> {
+        /// A batch's changes to stored rows, and its checkpoint.
+        pub(super) async fn $name(tx: &mut $connection, batch: &Batch<'_>) -> Result<(), Error> {
             for (sql, list) in changes(batch) {
                 sqlx::query(sql.$store).bind(list).execute(&mut *tx).await?;
-            }
-            if has_new_calls || !batch.contents.is_empty() {
-                let waiting: Option<i32> =
-                    sqlx::query_scalar("SELECT 1 FROM pending_content LIMIT 1")
-                        .fetch_optional(&mut *tx)
-                        .await?;
-                if waiting.is_some() {
-                    sqlx::query(JOIN).execute(&mut *tx).await?;
-                    sqlx::query(JOINED).execute(&mut *tx).await?;
-                }
             }
             if let Some(checkpoint) = &batch.checkpoint {
                 let [segment, offset] = parts(checkpoint.position);

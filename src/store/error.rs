@@ -17,7 +17,10 @@ pub enum Error {
     Refused(#[source] sqlx::Error),
     /// The schema could not be brought up to date.
     #[error("the store's tables could not be brought up to date: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    Migration(#[source] sqlx::migrate::MigrateError),
+    /// A newer release has been here.
+    #[error("the store's tables are those of a newer spanledger (migration {0}); run that one")]
+    NewerSchema(i64),
     /// Metrics could not be registered.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -35,7 +38,22 @@ impl From<sqlx::Error> for Error {
     }
 }
 
+impl From<sqlx::migrate::MigrateError> for Error {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        match error {
+            sqlx::migrate::MigrateError::VersionMissing(version) => Error::NewerSchema(version),
+            error => Error::Migration(error),
+        }
+    }
+}
+
 impl Error {
+    /// For what did not end in time.
+    pub(super) fn timed_out(what: &'static str) -> Self {
+        let error = std::io::Error::new(std::io::ErrorKind::TimedOut, what);
+        Error::Unreachable(sqlx::Error::Io(error))
+    }
+
     /// Postgres' SQLSTATE or SQLite's extended result code.
     fn code(&self) -> Option<String> {
         match self {
@@ -71,12 +89,15 @@ impl Error {
 
     /// True if the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
-        !matches!(self, Error::Url(_)) && !self.is_about_data()
+        !matches!(self, Error::Url(_) | Error::NewerSchema(_)) && !self.is_about_data()
     }
 
-    /// True if the connection should be made anew.
+    /// True if the connection should be made anew: it is broken, the server is going, or it has
+    /// become the read-only half of a pair (25006) and the name may lead to the other by now.
     pub(super) fn is_disconnected(&self) -> bool {
         matches!(self, Error::Unreachable(_) | Error::NotConnected)
-            || self.code().is_some_and(|code| code.starts_with("57P"))
+            || self
+                .code()
+                .is_some_and(|code| code.starts_with("57P") || code == "25006")
     }
 }

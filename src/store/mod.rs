@@ -9,13 +9,15 @@
 //! | file | what |
 //! |---|---|
 //! | `tables` | the one list of tables and columns |
-//! | `amend` | changes to stored rows, and content that came apart from its call |
+//! | `amend` | changes to stored rows; checkpoints |
+//! | `content` | content that came apart from its call |
 //! | `recent` | what was stored lately, to warm the counter |
 //! | `postgres` | COPY BINARY, the conflict-safe path, day partitions |
 //! | `sqlite` | multi-row INSERT |
 //! | `error` `metrics` | what goes wrong, what is counted |
 
 mod amend;
+mod content;
 mod error;
 mod metrics;
 mod postgres;
@@ -207,6 +209,17 @@ impl Store {
         self.seen(made)
     }
 
+    /// Lets go of content that was received before `before` (Unix ns) and whose call never came;
+    /// says of how many calls.
+    pub async fn forget_unclaimed(&self, before: i64) -> Result<u64, Error> {
+        let forgotten = match self.pool() {
+            Some(Pool::Sqlite(pool)) => content::forget_sqlite(&pool, before).await,
+            Some(Pool::Postgres(pool)) => content::forget_postgres(&pool, before).await,
+            None => Err(Error::NotConnected),
+        };
+        self.seen(forgotten)
+    }
+
     /// Lets go of the connections.
     pub async fn close(&self) {
         match self.set(None) {
@@ -224,6 +237,12 @@ impl Store {
         }
         outcome
     }
+}
+
+/// A statement for each store.
+struct Sql {
+    sqlite: &'static str,
+    postgres: &'static str,
 }
 
 /// The records of a batch, by table.
@@ -286,4 +305,26 @@ struct Refused {
     table: &'static str,
     row: serde_json::Value,
     reason: String,
+}
+
+impl Refused {
+    fn field(&self, name: &str) -> &str {
+        self.row[name].as_str().unwrap_or_default()
+    }
+
+    /// The row's own id; where its table has none, that of its span.
+    fn id(&self) -> String {
+        match self.field("id") {
+            "" => format!("{}-{}", self.field("trace_id"), self.field("span_id")),
+            id => id.to_owned(),
+        }
+    }
+
+    fn log(&self) {
+        tracing::error!(
+            table = self.table,
+            reason = self.reason,
+            "a row was refused; it is kept in dead_letters"
+        );
+    }
 }

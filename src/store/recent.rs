@@ -8,35 +8,41 @@ use crate::record::{
     TraceId, Usage,
 };
 
-/// One shape for every table: kind, ids, parent, start in microseconds, then usage, then context.
-/// A row that was a wrapper is taken for a rollup.
+/// One shape for every table: role, ids, parent, start in microseconds, then what the rule looks
+/// at, then context. A row that was a wrapper is taken for a rollup.
 macro_rules! select {
     ($micros:literal, $since:literal) => {
         concat!(
             "SELECT CASE WHEN call_type = 'embedding' THEN 'embedding' \
-             WHEN not_counted_why = 'wrapper' THEN 'rollup' ELSE 'call' END AS kind, \
+             WHEN not_counted_why = 'wrapper' THEN 'rollup' ELSE 'call' END AS role, \
              trace_id, span_id, parent_span_id, ",
             $micros,
-            " AS micros, prompt_tokens, \
-             completion_tokens, coalesce(model, response_model) AS model, \
+            " AS micros, prompt_tokens, completion_tokens, total_tokens, \
+             coalesce(model, response_model) AS model, \
              CASE WHEN coalesce(response, prompt) IS NULL THEN 0 ELSE 1 END AS content, \
-             user_id, session_id, request_id, \
-             meeting_id, task_id FROM llm_calls WHERE started_at >= ",
+             user_id, user_hash, session_id, task_id, company_id, review_id, meeting_id, \
+             agenda_id, request_id, collection_name, experiment, variant, environment, NULL \
+             FROM llm_calls WHERE started_at >= ",
             $since,
-            " UNION ALL SELECT 'retrieval', trace_id, span_id, parent_span_id, ",
+            " UNION ALL SELECT CASE WHEN rerank_enabled THEN 'rerank' ELSE 'retrieval' END, \
+             trace_id, span_id, parent_span_id, ",
             $micros,
-            ", hits, NULL, NULL, CASE WHEN query IS NULL THEN 0 ELSE 1 END, NULL, \
-             session_id, NULL, NULL, NULL FROM retrievals WHERE started_at >= ",
+            ", coalesce(hits, CASE WHEN scores IS NULL THEN NULL ELSE 0 END), NULL, NULL, NULL, \
+             CASE WHEN query IS NULL THEN 0 ELSE 1 END, NULL, NULL, session_id, \
+             NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL \
+             FROM retrievals WHERE started_at >= ",
             $since,
             " UNION ALL SELECT 'none', trace_id, span_id, NULL, ",
             $micros,
-            ", NULL, NULL, NULL, 0, user_id, session_id, request_id, NULL, NULL \
+            ", NULL, NULL, NULL, NULL, NULL, user_id, NULL, session_id, NULL, NULL, NULL, NULL, \
+             NULL, request_id, NULL, experiment, variant, NULL, NULL \
              FROM pipeline_requests WHERE started_at >= ",
             $since,
-            " UNION ALL SELECT 'none', trace_id, span_id, parent_span_id, ",
+            " UNION ALL SELECT role, trace_id, span_id, parent_span_id, ",
             $micros,
-            ", NULL, NULL, NULL, 0, user_id, session_id, request_id, meeting_id, task_id \
-             FROM span_links WHERE started_at >= ",
+            ", NULL, NULL, NULL, NULL, NULL, user_id, user_hash, session_id, task_id, company_id, \
+             review_id, meeting_id, agenda_id, request_id, collection_name, experiment, variant, \
+             environment, recording_id FROM span_links WHERE started_at >= ",
             $since,
             " ORDER BY 5 DESC LIMIT $2"
         )
@@ -52,6 +58,9 @@ const POSTGRES: &str = select!(
     "$1::timestamptz"
 );
 
+/// Where the context columns begin; they stand in the order of [`Context::fields`].
+const FIRST_CONTEXT: usize = 10;
+
 pub(super) async fn spans(pool: &Pool, since: i64, limit: usize) -> Result<Vec<MappedSpan>, Error> {
     let (since, limit) = (rfc3339(since), i64::try_from(limit).unwrap_or(i64::MAX));
     macro_rules! read {
@@ -63,24 +72,26 @@ pub(super) async fn spans(pool: &Pool, since: i64, limit: usize) -> Result<Vec<M
                 .await?
                 .iter()
                 .map(|row| {
+                    let mut context = Context::default();
+                    for (i, (column, _)) in Context::default().fields().iter().enumerate() {
+                        if let Some(slot) = context.slot(column) {
+                            *slot = row.try_get(FIRST_CONTEXT + i)?;
+                        }
+                    }
                     Ok(Stored {
-                        kind: row.try_get(0)?,
+                        role: row.try_get(0)?,
                         trace_id: row.try_get(1)?,
                         span_id: row.try_get(2)?,
                         parent: row.try_get(3)?,
                         micros: row.try_get(4)?,
                         prompt: row.try_get(5)?,
                         completion: row.try_get(6)?,
-                        model: row.try_get(7)?,
-                        has_content: row.try_get::<i32, _>(8)? == 1,
-                        context: Context {
-                            user_id: row.try_get(9)?,
-                            session_id: row.try_get(10)?,
-                            request_id: row.try_get(11)?,
-                            meeting_id: row.try_get(12)?,
-                            task_id: row.try_get(13)?,
-                            ..Context::default()
-                        },
+                        total: row.try_get(7)?,
+                        model: row.try_get(8)?,
+                        has_content: row
+                            .try_get::<Option<i32>, _>(9)?
+                            .map(|content| content == 1),
+                        context,
                     })
                 })
                 .collect::<Result<Vec<Stored>, sqlx::Error>>()?
@@ -94,15 +105,17 @@ pub(super) async fn spans(pool: &Pool, since: i64, limit: usize) -> Result<Vec<M
 }
 
 struct Stored {
-    kind: String,
+    role: String,
     trace_id: String,
     span_id: String,
     parent: Option<String>,
     micros: i64,
     prompt: Option<i64>,
     completion: Option<i64>,
+    total: Option<i64>,
     model: Option<String>,
-    has_content: bool,
+    /// `None` for a span without a row that counts.
+    has_content: Option<bool>,
     context: Context,
 }
 
@@ -121,17 +134,11 @@ impl Stored {
             started_at,
             ..Header::default()
         };
-        let text = self.has_content.then(String::new);
-        let role = match self.kind.as_str() {
-            "embedding" => Role::Embedding,
-            "rollup" => Role::Rollup,
-            "call" => Role::Call,
-            "retrieval" => Role::Retrieval,
-            _ => Role::None,
-        };
+        let text = (self.has_content == Some(true)).then(String::new);
+        let role = Role::parse(&self.role)?;
         let record = match role {
-            Role::None => None,
-            Role::Retrieval => Some(Record::Retrieval(Box::new(Retrieval {
+            _ if self.has_content.is_none() => None,
+            Role::Retrieval | Role::Rerank => Some(Record::Retrieval(Box::new(Retrieval {
                 header,
                 hits: self.prompt,
                 query: text,
@@ -144,6 +151,7 @@ impl Stored {
                 usage: Usage {
                     prompt: self.prompt,
                     completion: self.completion,
+                    total: self.total,
                     ..Usage::default()
                 },
                 prompt: text,

@@ -11,19 +11,22 @@ use std::{
 };
 
 use sqlx::{
-    AssertSqlSafe, Executor, PgConnection, PgPool,
+    AssertSqlSafe, Connection, Executor, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
 use super::{
-    Batch, ByTable, Committed, Error, Inserted, Refused, amend, each_table, metrics::Metrics,
-    tables::Table,
+    Batch, ByTable, Committed, Error, Inserted, Refused, amend, content, each_table,
+    metrics::Metrics, tables::Table,
 };
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/postgres/migrations");
 
 /// Long enough for a busy server, short enough that an outage is noticed.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A server that takes packets and never answers must not hold a lane for ever. Each statement has
+/// its own limit of a minute; a batch is a handful of them.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(120);
 /// After a batch held rows that were stored already, this many go the conflict-safe way: resends
 /// come in runs.
 const STAGED_AFTER_CONFLICT: u32 = 8;
@@ -60,11 +63,17 @@ impl Postgres {
     }
 
     pub async fn connect(&self) -> Result<PgPool, Error> {
+        // The pool's own first connection waits out its timeout and hides why; this one says it.
+        let first = PgConnection::connect_with(&self.options);
+        tokio::time::timeout(CONNECT_TIMEOUT, first)
+            .await
+            .map_err(|_| Error::timed_out("no connection within 5 s"))??
+            .close()
+            .await?;
         let pool = PgPoolOptions::new()
             .max_connections(5)
             .acquire_timeout(CONNECT_TIMEOUT)
-            .connect_with(self.options.clone())
-            .await?;
+            .connect_lazy_with(self.options.clone());
         MIGRATIONS.run(&pool).await?;
         self.partitions.forget();
         self.ensure_ahead(&pool, chrono::Utc::now()).await?;
@@ -85,6 +94,17 @@ impl Postgres {
         batch: &Batch<'_>,
         metrics: &Metrics,
     ) -> Result<Committed, Error> {
+        tokio::time::timeout(COMMIT_TIMEOUT, self.write(pool, batch, metrics))
+            .await
+            .unwrap_or_else(|_| Err(Error::timed_out("no answer to a commit within 120 s")))
+    }
+
+    async fn write(
+        &self,
+        pool: &PgPool,
+        batch: &Batch<'_>,
+        metrics: &Metrics,
+    ) -> Result<Committed, Error> {
         let rows = ByTable::of(batch);
         self.partitions.ensure_for(pool, batch).await?;
         let mut tx = pool.begin().await?;
@@ -100,7 +120,8 @@ impl Postgres {
         for refused in done.iter().flat_map(|(_, inserted)| &inserted.refused) {
             bury(&mut tx, refused).await?;
         }
-        amend::postgres(&mut tx, batch, !rows.calls.is_empty()).await?;
+        amend::postgres(&mut tx, batch).await?;
+        content::postgres(&mut tx, &rows.calls, batch.contents).await?;
         tx.commit().await?;
         let mut committed = Committed::default();
         for (table, inserted) in &done {
@@ -184,7 +205,11 @@ async fn insert_staged<R>(
                         row: table.to_json(row),
                         reason: error.to_string(),
                     }),
-                    _ => open.extend(<[_; 2]>::from(slice.split_at(slice.len() / 2))),
+                    _ => {
+                        // The first half first: of two rows with one key the first one stays.
+                        let (first, second) = slice.split_at(slice.len() / 2);
+                        open.extend([second, first]);
+                    }
                 }
             }
             Err(error) => return Err(error),
@@ -193,21 +218,31 @@ async fn insert_staged<R>(
     Ok(inserted)
 }
 
+/// Keeps a refused row. If what it holds is refused here, too, its ids and the reason are kept: an
+/// unknown bad row must never stop the rest.
 async fn bury(tx: &mut PgConnection, refused: &Refused) -> Result<(), Error> {
-    tracing::error!(
-        table = refused.table,
-        reason = refused.reason,
-        "a row was refused; it is kept in dead_letters"
-    );
+    refused.log();
+    tx.execute("SAVEPOINT letter").await?;
+    match write_letter(tx, refused, refused.row.to_string()).await {
+        Err(error) if error.is_about_data() => {
+            tx.execute("ROLLBACK TO SAVEPOINT letter").await?;
+            write_letter(tx, refused, "{}".into()).await
+        }
+        written => written,
+    }
+}
+
+async fn write_letter(tx: &mut PgConnection, refused: &Refused, row: String) -> Result<(), Error> {
     sqlx::query(
-        "INSERT INTO dead_letters (trace_id, span_id, table_name, reason, \"row\", created_at) \
-         VALUES ($1, $2, $3, $4, $5::jsonb, now()) ON CONFLICT DO NOTHING",
+        "INSERT INTO dead_letters (trace_id, span_id, id, table_name, reason, \"row\", created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6::jsonb, now()) ON CONFLICT DO NOTHING",
     )
-    .bind(refused.row["trace_id"].as_str().unwrap_or_default())
-    .bind(refused.row["span_id"].as_str().unwrap_or_default())
+    .bind(refused.field("trace_id"))
+    .bind(refused.field("span_id"))
+    .bind(refused.id())
     .bind(refused.table)
     .bind(&refused.reason)
-    .bind(refused.row.to_string())
+    .bind(row)
     .execute(tx)
     .await?;
     Ok(())

@@ -61,10 +61,15 @@ impl Partitions {
             }
             last = pair;
             let (started, received) = (day(header.started_at), day(header.received_at));
-            if started >= received - Days::new(BACK) && started <= received + Days::new(AHEAD) {
+            if is_near(started, received) {
                 days.insert(started);
             }
         }
+        // Links don't say when they were received; the batch's other rows, or now, stand for it.
+        let newest = batch.records.iter().map(|r| r.header().received_at).max();
+        let received = newest.map_or_else(|| Utc::now().date_naive(), day);
+        let started = batch.links.iter().map(|link| day(link.started_at));
+        days.extend(started.filter(|started| is_near(*started, received)));
         self.ensure(pool, days).await
     }
 
@@ -88,6 +93,10 @@ impl Partitions {
 
 fn day(unix_ns: i64) -> NaiveDate {
     DateTime::from_timestamp_nanos(unix_ns).date_naive()
+}
+
+fn is_near(started: NaiveDate, received: NaiveDate) -> bool {
+    started >= received - Days::new(BACK) && started <= received + Days::new(AHEAD)
 }
 
 async fn make(pool: &PgPool, table: &str, day: NaiveDate) -> Result<(), Error> {

@@ -8,7 +8,7 @@ use sqlx::{
 };
 
 use super::{
-    Batch, ByTable, Committed, Error, Inserted, Refused, amend, each_table,
+    Batch, ByTable, Committed, Error, Inserted, Refused, amend, content, each_table,
     metrics::Metrics,
     tables::{Cell, Table, rfc3339},
 };
@@ -81,7 +81,8 @@ pub(super) async fn commit(
     for refused in done.iter().flat_map(|(_, inserted)| &inserted.refused) {
         bury(&mut tx, refused).await?;
     }
-    amend::sqlite(&mut tx, batch, !rows.calls.is_empty()).await?;
+    amend::sqlite(&mut tx, batch).await?;
+    content::sqlite(&mut tx, &rows.calls, batch.contents).await?;
     tx.commit().await?;
     let mut committed = Committed::default();
     for (table, inserted) in &done {
@@ -164,18 +165,15 @@ async fn insert_rows<R>(
 }
 
 async fn bury(tx: &mut SqliteConnection, refused: &Refused) -> Result<(), Error> {
-    tracing::error!(
-        table = refused.table,
-        reason = refused.reason,
-        "a row was refused; it is kept in dead_letters"
-    );
+    refused.log();
     sqlx::query(
-        "INSERT INTO dead_letters (trace_id, span_id, table_name, reason, \"row\", created_at) \
-         VALUES ($1, $2, $3, $4, $5, strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')) \
+        "INSERT INTO dead_letters (trace_id, span_id, id, table_name, reason, \"row\", created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')) \
          ON CONFLICT DO NOTHING",
     )
-    .bind(refused.row["trace_id"].as_str().unwrap_or_default())
-    .bind(refused.row["span_id"].as_str().unwrap_or_default())
+    .bind(refused.field("trace_id"))
+    .bind(refused.field("span_id"))
+    .bind(refused.id())
     .bind(refused.table)
     .bind(&refused.reason)
     .bind(refused.row.to_string())

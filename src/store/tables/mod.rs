@@ -137,15 +137,16 @@ fn time(value: Option<i64>) -> Cell<'static> {
 }
 
 fn float(value: Option<f64>) -> Cell<'static> {
-    value
-        .filter(|v| v.is_finite())
-        .map_or(Cell::Null, Cell::Float)
+    value.and_then(finite).map_or(Cell::Null, Cell::Float)
 }
 
 fn money(value: Option<f64>) -> Cell<'static> {
-    value
-        .filter(|v| v.is_finite())
-        .map_or(Cell::Null, Cell::Money)
+    value.and_then(finite).map_or(Cell::Null, Cell::Money)
+}
+
+/// A number that both stores keep as it is. SQLite forgets the sign of a zero.
+fn finite(value: f64) -> Option<f64> {
+    value.is_finite().then_some(value + 0.0)
 }
 
 fn usd(cost: &Option<Result<Cost, Unpriced>>) -> Cell<'static> {
@@ -203,8 +204,8 @@ fn scores(scores: &Option<Vec<f64>>) -> Cell<'static> {
     let Some(scores) = scores else {
         return Cell::Null;
     };
-    let finite = scores.iter().copied().filter(|score| score.is_finite());
-    Cell::Json(serde_json::Value::from(finite.collect::<Vec<f64>>()).to_string())
+    let finite: Vec<f64> = scores.iter().copied().filter_map(finite).collect();
+    Cell::Json(serde_json::Value::from(finite).to_string())
 }
 
 /// The attributes that no column takes, and where the row's numbers came from.
@@ -259,6 +260,7 @@ mod tests {
             "2026-11-20T19:41:16.883293Z"
         );
         assert_eq!(float(Some(f64::NAN)), Cell::Null);
+        assert!(matches!(float(Some(-0.0)), Cell::Float(zero) if zero.is_sign_positive()));
         assert_eq!(money(Some(f64::INFINITY)), Cell::Null);
     }
 }

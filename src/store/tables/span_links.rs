@@ -1,6 +1,6 @@
 //! `span_links`: spans without rows that tie rows together. Ours, not part of the surface.
 
-use super::{Cell, Column, Table, hex, text};
+use super::{Cell, Column, Table, hex, text, word};
 use crate::record::Link;
 
 macro_rules! table {
@@ -16,6 +16,7 @@ macro_rules! table {
                     cell: |r| r.parent_span_id.map_or(Cell::Null, |id| hex(&id.hex())),
                 },
                 Column { name: "started_at",  cell: |r| Cell::Time(r.started_at) },
+                Column { name: "role", cell: |r| word(r.role.as_str()) },
                 $(Column {
                     name: stringify!($context),
                     cell: |r| text(&r.context.$context),

@@ -1,73 +1,13 @@
 //! What every store must keep. Each test runs on SQLite and on a real Postgres.
 
-use prometheus::Registry;
 use serde_json::json;
 use spanledger::{
     record::*,
     spool::Position,
-    store::{Batch, Checkpoint, Committed, Config, Store},
+    store::{Batch, Checkpoint},
 };
 
-use crate::support::{
-    postgres::{Database, database},
-    process::Folder,
-    rows::Rows,
-};
-
-/// 2026-11-20T12:00:00Z.
-const NOON: i64 = 1_795_176_000_000_000_000;
-
-/// A store of the test's own. The fields after it keep what it lives in.
-struct Fixture {
-    store: Store,
-    rows: Rows,
-    _folder: Folder,
-    _database: Option<Database>,
-}
-
-async fn fixture(name: &str) -> Fixture {
-    let folder = Folder::new("store");
-    let database = (name == "postgres").then(database);
-    let (url, rows) = match &database {
-        Some(database) => (database.url(), Rows::postgres(&database.url())),
-        None => {
-            let path = folder.path().join("rows.db");
-            (format!("sqlite://{}", path.display()), Rows::sqlite(&path))
-        }
-    };
-    let store = Store::new(Config { url: url.into() }, &Registry::new()).unwrap();
-    store.connect().await.unwrap();
-    Fixture {
-        store,
-        rows,
-        _folder: folder,
-        _database: database,
-    }
-}
-
-impl Fixture {
-    async fn commit(&self, records: &[Record]) -> Committed {
-        self.store
-            .commit(&Batch {
-                records,
-                ..Batch::default()
-            })
-            .await
-            .unwrap()
-    }
-
-    async fn query(&self, sql: &str) -> Vec<Vec<String>> {
-        // `Rows` has a runtime of its own.
-        std::thread::scope(|scope| scope.spawn(|| self.rows.query(sql)).join().unwrap())
-    }
-}
-
-macro_rules! on_both_stores {
-    ($($test:ident),+ $(,)?) => {
-        mod sqlite { $(#[tokio::test(flavor = "multi_thread")] async fn $test() { super::$test("sqlite").await; })+ }
-        mod postgres { $(#[tokio::test(flavor = "multi_thread")] async fn $test() { super::$test("postgres").await; })+ }
-    };
-}
+use super::fixture::{NOON, call, fixture, header, on_both_stores, one_of_each};
 
 on_both_stores!(
     every_kind_of_row_is_stored_once,
@@ -76,90 +16,10 @@ on_both_stores!(
     amendments_change_stored_rows,
     content_joins_its_call_whichever_comes_first,
     hostile_values_are_stored_clean,
-    a_refused_row_costs_itself_only,
     days_far_off_need_no_partition,
     recent_spans_say_what_counting_needs,
     llm_logs_answers_the_questions_people_ask,
 );
-
-fn header(n: u8) -> Header {
-    Header {
-        trace_id: TraceId([n; 16]),
-        span_id: SpanId([n; 8]),
-        parent_span_id: Some(SpanId([99; 8])),
-        started_at: NOON + i64::from(n) * 1_000_000,
-        completed_at: Some(NOON + i64::from(n) * 1_000_000 + 2_500_000_000),
-        received_at: NOON + 9_000_000_000,
-        service_name: Some("shop".into()),
-    }
-}
-
-fn call(n: u8) -> LlmCall {
-    LlmCall {
-        header: header(n),
-        model: Some("gpt-4o-mini".into()),
-        provider: Some("openai".into()),
-        operation: Some("summary".into()),
-        prompt: Some("질문".into()),
-        prompt_length: Some(2),
-        usage: Usage {
-            prompt: Some(100),
-            completion: Some(20),
-            total: Some(120),
-            ..Usage::default()
-        },
-        cost: Some(Ok(Cost {
-            usd: 0.000_027,
-            rule: "openai/gpt-4o-mini".into(),
-            version: "v".into(),
-        })),
-        temperature: Some(0.2),
-        streamed: Some(true),
-        tags: Some(vec!["a".into()]),
-        metadata: Some(json!({"k": [1, "two"]})),
-        dialect: "otel",
-        ..LlmCall::default()
-    }
-}
-
-fn one_of_each() -> Vec<Record> {
-    vec![
-        Record::LlmCall(Box::new(call(1))),
-        Record::SttEvent(Box::new(SttEvent {
-            header: header(2),
-            audio_duration_seconds: Some(12.5),
-            ..SttEvent::default()
-        })),
-        Record::SttEvent(Box::new(SttEvent {
-            header: header(2),
-            ordinal: 1,
-            event_type: SttEventType::ChunkComplete,
-            ..SttEvent::default()
-        })),
-        Record::Retrieval(Box::new(Retrieval {
-            header: header(3),
-            scores: Some(vec![0.9, 0.1]),
-            best_score: Some(0.9),
-            ..Retrieval::default()
-        })),
-        Record::CacheLookup(Box::new(CacheLookup {
-            header: header(4),
-            cache: "prompt".into(),
-            hit: true,
-            ..CacheLookup::default()
-        })),
-        Record::JsonParse(Box::new(JsonParse {
-            header: header(5),
-            success: true,
-            ..JsonParse::default()
-        })),
-        Record::PipelineRequest(Box::new(PipelineRequest {
-            header: header(6),
-            confidence: Some(0.5),
-            ..PipelineRequest::default()
-        })),
-    ]
-}
 
 async fn every_kind_of_row_is_stored_once(name: &str) {
     let fixture = fixture(name).await;
@@ -356,37 +216,6 @@ async fn hostile_values_are_stored_clean(name: &str) {
         fixture.query("SELECT prompt, length(response), temperature, top_p, length(session_id) FROM llm_calls").await,
         [["a\u{FFFD}b'; DROP TABLE llm_calls; --", "5242880", "NULL", "NULL", "100000"]]
     );
-}
-
-async fn a_refused_row_costs_itself_only(name: &str) {
-    let fixture = fixture(name).await;
-    // A rule that no row of ours breaks, so that one does.
-    fixture
-        .query(match name {
-            "sqlite" => {
-                "CREATE UNIQUE INDEX one_only ON llm_calls (operation) WHERE operation = 'poison'"
-            }
-            _ => "ALTER TABLE llm_calls ADD CONSTRAINT poison CHECK (operation <> 'poison')",
-        })
-        .await;
-    let mut records: Vec<Record> = (1..=60)
-        .map(|n| Record::LlmCall(Box::new(call(n))))
-        .collect();
-    if let Record::LlmCall(poison) = &mut records[41] {
-        poison.operation = Some("poison".into());
-    }
-    if name == "sqlite" {
-        // ON CONFLICT DO NOTHING also covers other unique keys, so SQLite needs another poison:
-        // a STRICT column refuses no cell that we make. Nothing to isolate; all are stored.
-        assert_eq!(fixture.commit(&records).await.inserted, 60);
-        return;
-    }
-    let committed = fixture.commit(&records).await;
-    assert_eq!((committed.inserted, committed.quarantined), (59, 1));
-    let letters = fixture
-        .query("SELECT table_name, \"row\" ->> 'operation' FROM dead_letters")
-        .await;
-    assert_eq!(letters, [["llm_calls", "poison"]]);
 }
 
 async fn days_far_off_need_no_partition(name: &str) {

@@ -1,3 +1,7 @@
 //! One suite, both stores.
 
 mod contract;
+mod failures;
+mod fixture;
+mod late;
+mod parity;

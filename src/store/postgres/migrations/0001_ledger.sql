@@ -276,6 +276,7 @@ CREATE TABLE span_links (
     span_id text NOT NULL,
     parent_span_id text,
     started_at timestamptz NOT NULL,
+    role text NOT NULL,
     user_id text,
     user_hash text,
     session_id text,
@@ -306,16 +307,19 @@ CREATE TABLE pending_content (
     finish_reason text,
     prompt_tokens bigint,
     completion_tokens bigint,
+    total_tokens bigint,
     PRIMARY KEY (trace_id, span_id)
 );
 
--- Rows that the store refused, whole, with the reason.
+-- Rows that the store refused, whole, with the reason. `id` is the row's own, where it has one: a
+-- span may have several events.
 CREATE TABLE dead_letters (
     trace_id text NOT NULL,
     span_id text NOT NULL,
+    id text NOT NULL,
     table_name text NOT NULL,
     reason text NOT NULL,
     "row" jsonb NOT NULL,
     created_at timestamptz NOT NULL,
-    PRIMARY KEY (trace_id, span_id, table_name)
+    PRIMARY KEY (trace_id, id, table_name)
 );

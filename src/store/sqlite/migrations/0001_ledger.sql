@@ -266,6 +266,7 @@ CREATE TABLE span_links (
     span_id TEXT NOT NULL,
     parent_span_id TEXT,
     started_at TEXT NOT NULL,
+    role TEXT NOT NULL,
     user_id TEXT,
     user_hash TEXT,
     session_id TEXT,
@@ -295,16 +296,19 @@ CREATE TABLE pending_content (
     finish_reason TEXT,
     prompt_tokens INTEGER,
     completion_tokens INTEGER,
+    total_tokens INTEGER,
     PRIMARY KEY (trace_id, span_id)
 ) STRICT;
 
--- Rows that the store refused, whole, with the reason.
+-- Rows that the store refused, whole, with the reason. `id` is the row's own, where it has one: a
+-- span may have several events.
 CREATE TABLE dead_letters (
     trace_id TEXT NOT NULL,
     span_id TEXT NOT NULL,
+    id TEXT NOT NULL,
     table_name TEXT NOT NULL,
     reason TEXT NOT NULL,
     "row" TEXT NOT NULL,
     created_at TEXT NOT NULL,
-    PRIMARY KEY (trace_id, span_id, table_name)
+    PRIMARY KEY (trace_id, id, table_name)
 ) STRICT;

@@ -1,0 +1,166 @@
+//! Content that came apart from its call, in a log event: kept until the call is there, whichever
+//! comes first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use sqlx::{PgConnection, PgPool, SqliteConnection, SqlitePool};
+
+use super::{Error, Sql, tables::rfc3339};
+use crate::record::{CallContent, LlmCall, SpanKey};
+
+// The events of one call are merged before they come here: DO UPDATE may not touch a row twice.
+const KEEP: Sql = Sql {
+    sqlite: "INSERT INTO pending_content (trace_id, span_id, received_at, prompt, system_prompt, \
+        response, finish_reason, prompt_tokens, completion_tokens, total_tokens) \
+        SELECT value ->> 'trace_id', value ->> 'span_id', value ->> 'received_at', \
+        value ->> 'prompt', value ->> 'system_prompt', value ->> 'response', \
+        value ->> 'finish_reason', value ->> 'prompt_tokens', value ->> 'completion_tokens', \
+        value ->> 'total_tokens' FROM json_each($1) WHERE true \
+        ON CONFLICT (trace_id, span_id) DO UPDATE SET \
+        prompt = coalesce(excluded.prompt, prompt), \
+        system_prompt = coalesce(system_prompt, excluded.system_prompt), \
+        response = coalesce(excluded.response, response), \
+        finish_reason = coalesce(excluded.finish_reason, finish_reason), \
+        prompt_tokens = coalesce(prompt_tokens, excluded.prompt_tokens), \
+        completion_tokens = coalesce(completion_tokens, excluded.completion_tokens), \
+        total_tokens = coalesce(total_tokens, excluded.total_tokens)",
+    postgres: "INSERT INTO pending_content AS p (trace_id, span_id, received_at, prompt, \
+        system_prompt, response, finish_reason, prompt_tokens, completion_tokens, total_tokens) \
+        SELECT trace_id, span_id, received_at, prompt, system_prompt, response, finish_reason, \
+        prompt_tokens, completion_tokens, total_tokens \
+        FROM jsonb_to_recordset($1::jsonb) AS v(trace_id text, span_id text, \
+        received_at timestamptz, prompt text, system_prompt text, response text, \
+        finish_reason text, prompt_tokens bigint, completion_tokens bigint, total_tokens bigint) \
+        ON CONFLICT (trace_id, span_id) DO UPDATE SET \
+        prompt = coalesce(excluded.prompt, p.prompt), \
+        system_prompt = coalesce(p.system_prompt, excluded.system_prompt), \
+        response = coalesce(excluded.response, p.response), \
+        finish_reason = coalesce(excluded.finish_reason, p.finish_reason), \
+        prompt_tokens = coalesce(p.prompt_tokens, excluded.prompt_tokens), \
+        completion_tokens = coalesce(p.completion_tokens, excluded.completion_tokens), \
+        total_tokens = coalesce(p.total_tokens, excluded.total_tokens)",
+};
+
+/// A statement over the calls and contents of this batch alone: content whose call never comes
+/// must not make every later batch dearer.
+macro_rules! of_keys {
+    ($before:literal, $after:literal) => {
+        Sql {
+            sqlite: concat!(
+                $before,
+                " (SELECT value ->> 'trace_id' AS trace_id, value ->> 'span_id' AS span_id ",
+                "FROM json_each($1)) AS k ",
+                $after
+            ),
+            postgres: concat!(
+                $before,
+                " jsonb_to_recordset($1::jsonb) AS k(trace_id text, span_id text) ",
+                $after
+            ),
+        }
+    };
+}
+
+const JOIN: Sql = of_keys!(
+    "UPDATE llm_calls AS t SET prompt = coalesce(t.prompt, p.prompt), \
+     prompt_length = coalesce(t.prompt_length, length(p.prompt)), \
+     system_prompt = coalesce(t.system_prompt, p.system_prompt), \
+     response = coalesce(t.response, p.response), \
+     response_length = coalesce(t.response_length, length(p.response)), \
+     finish_reason = coalesce(t.finish_reason, p.finish_reason), \
+     prompt_tokens = coalesce(t.prompt_tokens, p.prompt_tokens), \
+     completion_tokens = coalesce(t.completion_tokens, p.completion_tokens), \
+     total_tokens = coalesce(t.total_tokens, p.total_tokens) FROM",
+    "JOIN pending_content AS p ON p.trace_id = k.trace_id AND p.span_id = k.span_id \
+     WHERE t.trace_id = p.trace_id AND t.span_id = p.span_id"
+);
+const JOINED: Sql = of_keys!(
+    "DELETE FROM pending_content WHERE (trace_id, span_id) IN (SELECT t.trace_id, t.span_id FROM",
+    "JOIN llm_calls AS t ON t.trace_id = k.trace_id AND t.span_id = k.span_id)"
+);
+const IS_ANY: &str = "SELECT 1 FROM pending_content LIMIT 1";
+const FORGET: Sql = Sql {
+    sqlite: "DELETE FROM pending_content WHERE received_at < $1",
+    postgres: "DELETE FROM pending_content WHERE received_at < $1::timestamptz",
+};
+
+/// Content by call, the events of one call merged.
+fn merged(contents: &[CallContent]) -> String {
+    let mut rows = BTreeMap::new();
+    for content in contents {
+        let row = rows.entry(content.key).or_insert_with(|| {
+            json!({
+                "trace_id": content.key.trace_id.to_string(),
+                "span_id": content.key.span_id.to_string(),
+                "received_at": rfc3339(content.received_at),
+            })
+        });
+        let mut set = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                row[name] = value;
+            }
+        };
+        let text =
+            |text: &Option<String>| text.as_ref().map(|t| t.replace('\0', "\u{FFFD}").into());
+        set("prompt", text(&content.prompt));
+        set("system_prompt", text(&content.system_prompt));
+        set("response", text(&content.response));
+        set("finish_reason", text(&content.finish_reason));
+        let usage = &content.usage;
+        set("prompt_tokens", usage.prompt.map(Value::from));
+        set("completion_tokens", usage.completion.map(Value::from));
+        let both = usage.prompt.zip(usage.completion);
+        let sum = both.map(|(prompt, completion)| prompt.saturating_add(completion));
+        set("total_tokens", usage.total.or(sum).map(Value::from));
+    }
+    Value::Array(rows.into_values().collect()).to_string()
+}
+
+fn keys(calls: &[&LlmCall], contents: &[CallContent]) -> String {
+    let calls = calls.iter().map(|call| call.header.key());
+    let keys: BTreeSet<SpanKey> = calls.chain(contents.iter().map(|c| c.key)).collect();
+    let keys = keys.iter().map(
+        |key| json!({ "trace_id": key.trace_id.to_string(), "span_id": key.span_id.to_string() }),
+    );
+    Value::Array(keys.collect()).to_string()
+}
+
+macro_rules! content {
+    ($store:ident, $connection:ty, $forget:ident, $pool:ty) => {
+        /// Keeps a batch's content, then joins what has found its call.
+        pub(super) async fn $store(
+            tx: &mut $connection,
+            calls: &[&LlmCall],
+            contents: &[CallContent],
+        ) -> Result<(), Error> {
+            if !contents.is_empty() {
+                let keep = sqlx::query(KEEP.$store).bind(merged(contents));
+                keep.execute(&mut *tx).await?;
+            } else if calls.is_empty()
+                || sqlx::query(IS_ANY)
+                    .fetch_optional(&mut *tx)
+                    .await?
+                    .is_none()
+            {
+                return Ok(());
+            }
+            let keys = keys(calls, contents);
+            let join = sqlx::query(JOIN.$store).bind(&keys);
+            if join.execute(&mut *tx).await?.rows_affected() > 0 {
+                let joined = sqlx::query(JOINED.$store).bind(&keys);
+                joined.execute(&mut *tx).await?;
+            }
+            Ok(())
+        }
+
+        /// Lets go of content whose call never came; says of how many calls.
+        pub(super) async fn $forget(pool: &$pool, before: i64) -> Result<u64, Error> {
+            let forget = sqlx::query(FORGET.$store).bind(rfc3339(before));
+            Ok(forget.execute(pool).await?.rows_affected())
+        }
+    };
+}
+
+content!(sqlite, SqliteConnection, forget_sqlite, SqlitePool);
+content!(postgres, PgConnection, forget_postgres, PgPool);

@@ -1,0 +1,164 @@
+//! What comes late: a second change to a row, content without a call, spans after a restart.
+
+use spanledger::{
+    count::{self, Counter},
+    record::*,
+    store::Batch,
+};
+
+use super::fixture::{NOON, call, fixture, header, on_both_stores, one_of_each};
+
+on_both_stores!(
+    changes_to_one_row_in_one_batch_are_merged,
+    a_request_takes_context_that_comes_late,
+    content_brings_tokens_and_waits_for_a_day,
+    counting_goes_on_after_a_restart_as_if_there_was_none,
+);
+
+fn amend(n: u8, change: Change) -> Amendment {
+    Amendment {
+        key: header(n).key(),
+        started_at: header(n).started_at,
+        change,
+    }
+}
+
+fn context(fill: impl Fn(&mut Context)) -> Change {
+    let mut context = Context::default();
+    fill(&mut context);
+    Change::Context(Box::new(context))
+}
+
+async fn changes_to_one_row_in_one_batch_are_merged(name: &str) {
+    let fixture = fixture(name).await;
+    fixture.commit(&one_of_each()).await;
+    let amendments = [
+        amend(1, Change::Counted(Counted::No(NotCounted::Wrapper))),
+        amend(1, context(|c| c.user_id = Some("near".into()))),
+        amend(1, Change::Counted(Counted::Yes)),
+        amend(
+            1,
+            context(|c| {
+                c.user_id = Some("far".into());
+                c.review_id = Some("r".into());
+            }),
+        ),
+    ];
+    let batch = Batch {
+        amendments: &amendments,
+        ..Batch::default()
+    };
+    fixture.store.commit(&batch).await.unwrap();
+    let yes = if name == "sqlite" { "1" } else { "true" };
+    let sql = "SELECT counted, not_counted_why, user_id, review_id FROM llm_calls";
+    assert_eq!(fixture.query(sql).await, [[yes, "NULL", "near", "r"]]);
+}
+
+async fn a_request_takes_context_that_comes_late(name: &str) {
+    let fixture = fixture(name).await;
+    fixture.commit(&one_of_each()).await;
+    let amendments = [amend(
+        6,
+        context(|c| {
+            c.user_id = Some("ann".into());
+            c.experiment = Some("tone".into());
+            c.variant = Some("b".into());
+        }),
+    )];
+    let batch = Batch {
+        amendments: &amendments,
+        ..Batch::default()
+    };
+    fixture.store.commit(&batch).await.unwrap();
+    let sql = "SELECT user_id, experiment, variant FROM pipeline_requests";
+    assert_eq!(fixture.query(sql).await, [["ann", "tone", "b"]]);
+}
+
+async fn content_brings_tokens_and_waits_for_a_day(name: &str) {
+    let fixture = fixture(name).await;
+    let bare = LlmCall {
+        header: header(1),
+        ..LlmCall::default()
+    };
+    fixture.commit(&[Record::LlmCall(Box::new(bare))]).await;
+    let content = |n: u8, received_at| CallContent {
+        key: header(n).key(),
+        received_at,
+        response: Some("r".into()),
+        usage: Usage {
+            prompt: Some(i64::MAX),
+            completion: Some(2),
+            ..Usage::default()
+        },
+        ..CallContent::default()
+    };
+    let contents = [
+        content(1, NOON),
+        content(2, NOON - 1_000_000),
+        content(3, NOON),
+    ];
+    let batch = Batch {
+        contents: &contents,
+        ..Batch::default()
+    };
+    fixture.store.commit(&batch).await.unwrap();
+    let sql = "SELECT response, prompt_tokens, completion_tokens, total_tokens FROM llm_calls";
+    let most = i64::MAX.to_string();
+    assert_eq!(fixture.query(sql).await, [["r", &most, "2", &most]]);
+    assert_eq!(fixture.store.forget_unclaimed(NOON).await.unwrap(), 1);
+    let waiting = fixture.query("SELECT span_id FROM pending_content").await;
+    assert_eq!(waiting, [[header(3).span_id.to_string()]]);
+}
+
+fn span(n: u8, parent: Option<u8>, role: Role) -> MappedSpan {
+    let header = Header {
+        trace_id: TraceId([1; 16]),
+        span_id: SpanId([n; 8]),
+        parent_span_id: parent.map(|n| SpanId([n; 8])),
+        ..header(n)
+    };
+    let is_call = role == Role::Call;
+    MappedSpan {
+        key: header.key(),
+        parent_span_id: header.parent_span_id,
+        started_at: header.started_at,
+        role,
+        is_genai: true,
+        records: is_call
+            .then(|| Record::LlmCall(Box::new(LlmCall { header, ..call(n) })))
+            .into_iter()
+            .collect(),
+        ..MappedSpan::default()
+    }
+}
+
+/// Scenario: an agent's call uses a tool; the tool's own call arrives after a restart.
+/// Guarantees: both count, the late one has the context that stood on the tool alone.
+async fn counting_goes_on_after_a_restart_as_if_there_was_none(name: &str) {
+    let fixture = fixture(name).await;
+    let mut tool = span(2, Some(1), Role::Tool);
+    tool.context = Some(Box::new(Context {
+        company_id: Some("acme".into()),
+        recording_id: Some("rec".into()),
+        ..Context::default()
+    }));
+    let mut before = Counter::new(&count::Config::default());
+    let counted = before.count(&mut vec![span(1, None, Role::Call), tool]);
+    let batch = Batch {
+        records: &counted.records,
+        links: &counted.links,
+        ..Batch::default()
+    };
+    fixture.store.commit(&batch).await.unwrap();
+
+    let mut after = Counter::new(&count::Config::default());
+    after.warm(fixture.store.recent_spans(NOON - 1, 100).await.unwrap());
+    let late = after.count(&mut vec![span(3, Some(2), Role::Call)]);
+    assert_eq!(late.amendments, []);
+    let [Record::LlmCall(call)] = late.records.as_slice() else {
+        panic!("one call: {:?}", late.records)
+    };
+    assert_eq!(call.counted, Counted::Yes);
+    assert_eq!(call.context.company_id.as_deref(), Some("acme"));
+    assert_eq!(call.context.recording_id.as_deref(), Some("rec"));
+}
