@@ -7,7 +7,8 @@
 
 use super::{
     fields::{self, Field},
-    read::Reading,
+    read::{Got, Reading},
+    usage::Counts,
 };
 use crate::record::{Origin, Usage};
 
@@ -31,9 +32,20 @@ pub struct Reported {
 /// What was done to a number, for `Origin`.
 const CACHE_ADDED: &str = "cache added";
 const REASONING_ADDED: &str = "reasoning added";
+const PART_OF_SUM: &str = "part of the sum";
+const IN_ITS_JSON: &str = "read in its JSON";
 
-/// The inclusive counts, and what was done to get them.
-pub fn normalise(reported: Reported, excludes_cache: bool) -> (Usage, &'static str, &'static str) {
+/// What an emitter leaves out of its wholes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Excludes {
+    /// The input leaves out the cache.
+    pub cache: bool,
+    /// The output leaves out the reasoning.
+    pub reasoning: bool,
+}
+
+/// The inclusive counts, and what was done to input and output to get them.
+pub fn normalise(reported: Reported, excludes: Excludes) -> (Usage, &'static str, &'static str) {
     let (read, write) = (
         reported.cache_read.unwrap_or(0),
         reported.cache_write.unwrap_or(0),
@@ -43,7 +55,7 @@ pub fn normalise(reported: Reported, excludes_cache: bool) -> (Usage, &'static s
     let prompt = reported.input.map(|input| {
         let output = reported.output.unwrap_or(0);
         let total_says = reported.total == Some(input + output + cache);
-        if cache > 0 && (excludes_cache || cache > input || total_says) {
+        if cache > 0 && (excludes.cache || cache > input || total_says) {
             input_note = CACHE_ADDED;
             input + cache
         } else {
@@ -51,7 +63,7 @@ pub fn normalise(reported: Reported, excludes_cache: bool) -> (Usage, &'static s
         }
     });
     let completion = reported.output.map(|output| match reported.reasoning {
-        Some(reasoning) if reasoning > output => {
+        Some(reasoning) if reasoning > 0 && (excludes.reasoning || reasoning > output) => {
             output_note = REASONING_ADDED;
             output + reasoning
         }
@@ -73,8 +85,66 @@ pub fn normalise(reported: Reported, excludes_cache: bool) -> (Usage, &'static s
     (usage, input_note, output_note)
 }
 
-/// The usage that stands on a span; where it came from goes to `origin`.
+/// The usage that stands on a span, in attributes of their own or in a JSON object; where it came
+/// from goes to `origin`.
 pub fn usage(reading: &Reading<'_, '_>, provider: Option<&str>, origin: &mut Origin) -> Usage {
+    let objects: Vec<(Got<'_>, Counts)> = [Field::UsageObject, Field::MoreUsage]
+        .into_iter()
+        .filter_map(|field| {
+            let got = reading.got(field)?;
+            let counts = Counts::read(&fields::json(got.value)?);
+            (!counts.is_empty()).then_some((got, counts))
+        })
+        .collect();
+    let mut usage = from_attributes(reading, provider, &objects, origin);
+    for (got, counts) in &objects {
+        complete(&mut usage, counts.usage(), got.key, IN_ITS_JSON, origin);
+    }
+    usage
+}
+
+/// Fills what `usage` does not say from another report of the same call.
+pub fn complete(
+    usage: &mut Usage,
+    more: Usage,
+    key: &[u8],
+    done: &'static str,
+    origin: &mut Origin,
+) {
+    let was_known = usage.is_known();
+    let is_same = usage.prompt == more.prompt || usage.prompt.is_none() || more.prompt.is_none();
+    if was_known && !is_same {
+        return;
+    }
+    let mut take = |slot: &mut Option<i64>, value: Option<i64>, column: &'static str| {
+        if slot.is_none() && value.is_some() {
+            *slot = value;
+            if !column.is_empty() {
+                let key = String::from_utf8_lossy(key).into_owned();
+                origin.numbers.push((column, key, done));
+            }
+        }
+    };
+    take(&mut usage.prompt, more.prompt, "prompt_tokens");
+    take(&mut usage.completion, more.completion, "completion_tokens");
+    take(&mut usage.cache_read, more.cache_read, "cache_read_tokens");
+    take(&mut usage.cache_write, more.cache_write, "cache_write_tokens");
+    take(&mut usage.reasoning, more.reasoning, "reasoning_tokens");
+    take(&mut usage.cache_write_1h, more.cache_write_1h, "");
+    take(&mut usage.audio_input, more.audio_input, "");
+    take(&mut usage.audio_output, more.audio_output, "");
+    usage.total = match (usage.prompt, usage.completion) {
+        (None, None) => usage.total.or(more.total),
+        (prompt, completion) => Some(prompt.unwrap_or(0) + completion.unwrap_or(0)),
+    };
+}
+
+fn from_attributes(
+    reading: &Reading<'_, '_>,
+    provider: Option<&str>,
+    objects: &[(Got<'_>, Counts)],
+    origin: &mut Origin,
+) -> Usage {
     let count = |field| reading.count(field);
     let cache_write_1h = count(Field::CacheWrite1h);
     let cache_write = count(Field::CacheWrite).or_else(|| {
@@ -82,7 +152,7 @@ pub fn usage(reading: &Reading<'_, '_>, provider: Option<&str>, origin: &mut Ori
         (five.is_some() || cache_write_1h.is_some())
             .then(|| five.unwrap_or(0) + cache_write_1h.unwrap_or(0))
     });
-    let reported = Reported {
+    let mut reported = Reported {
         input: count(Field::InputTokens),
         output: count(Field::OutputTokens),
         total: count(Field::TotalTokens),
@@ -90,48 +160,38 @@ pub fn usage(reading: &Reading<'_, '_>, provider: Option<&str>, origin: &mut Ori
         cache_write,
         reasoning: count(Field::Reasoning),
     };
-    let excludes = (reading.dialect.input_excludes_cache)(reading.scope, provider);
+    // The cache may be told by the object alone.
+    for (_, counts) in objects {
+        let told = counts.usage();
+        reported.cache_read = reported.cache_read.or(told.cache_read);
+        reported.cache_write = reported.cache_write.or(told.cache_write);
+    }
+    let mut excludes = (reading.dialect.excludes)(reading, provider);
+    let said = reported.input.and_then(|input| {
+        let uncached = count(Field::UncachedInput).map(|uncached| input == uncached);
+        uncached.or_else(|| objects.iter().find_map(|(_, c)| c.says_exclusive(input)))
+    });
+    excludes.cache = said.unwrap_or(excludes.cache);
     let (mut usage, input_note, output_note) = normalise(reported, excludes);
+    usage.cache_read = count(Field::CacheRead);
+    usage.cache_write = cache_write;
     usage.cache_write_1h = cache_write_1h;
     usage.audio_input = count(Field::AudioInput);
     usage.audio_output = count(Field::AudioOutput);
-    note(
-        reading,
-        origin,
-        "prompt_tokens",
-        Field::InputTokens,
-        input_note,
-    );
-    note(
-        reading,
-        origin,
-        "completion_tokens",
-        Field::OutputTokens,
-        output_note,
-    );
+    let mut note = |column, field, done| note(reading, origin, column, field, done);
+    note("prompt_tokens", Field::InputTokens, input_note);
+    note("completion_tokens", Field::OutputTokens, output_note);
     if usage.prompt.is_none() && usage.completion.is_none() {
-        note(reading, origin, "total_tokens", Field::TotalTokens, "");
+        note("total_tokens", Field::TotalTokens, "");
     }
-    note(reading, origin, "cache_read_tokens", Field::CacheRead, "");
+    note("cache_read_tokens", Field::CacheRead, "");
     if reading.has(Field::CacheWrite) {
-        note(reading, origin, "cache_write_tokens", Field::CacheWrite, "");
+        note("cache_write_tokens", Field::CacheWrite, "");
     } else {
-        note(
-            reading,
-            origin,
-            "cache_write_tokens",
-            Field::CacheWrite5m,
-            "part of the sum",
-        );
-        note(
-            reading,
-            origin,
-            "cache_write_tokens",
-            Field::CacheWrite1h,
-            "part of the sum",
-        );
+        note("cache_write_tokens", Field::CacheWrite5m, PART_OF_SUM);
+        note("cache_write_tokens", Field::CacheWrite1h, PART_OF_SUM);
     }
-    note(reading, origin, "reasoning_tokens", Field::Reasoning, "");
+    note("reasoning_tokens", Field::Reasoning, "");
     usage
 }
 
@@ -168,7 +228,13 @@ mod tests {
 
     #[test]
     fn inclusive_and_exclusive_inputs_are_told_apart() {
-        let prompt = |reported, known| normalise(reported, known).0.prompt.unwrap();
+        let prompt = |reported, cache| {
+            let excludes = Excludes {
+                cache,
+                reasoning: false,
+            };
+            normalise(reported, excludes).0.prompt.unwrap()
+        };
         assert_eq!(prompt(of(6347, 61, 4096, 2048, None), false), 6347);
         assert_eq!(
             prompt(of(203, 61, 4096, 2048, None), false),
@@ -196,18 +262,18 @@ mod tests {
             reasoning: Some(127),
             ..Reported::default()
         };
-        let (usage, _, done) = normalise(reported, false);
+        let (usage, _, done) = normalise(reported, Excludes::default());
         assert_eq!((usage.completion, done), (Some(136), REASONING_ADDED));
     }
 
     #[test]
     fn unknown_stays_unknown() {
-        let (usage, ..) = normalise(Reported::default(), true);
+        let (usage, ..) = normalise(Reported::default(), Excludes::default());
         assert_eq!(usage, Usage::default());
         let total = Reported {
             total: Some(7),
             ..Reported::default()
         };
-        assert_eq!(normalise(total, false).0.total, Some(7));
+        assert_eq!(normalise(total, Excludes::default()).0.total, Some(7));
     }
 }

@@ -35,15 +35,8 @@ pub fn record(subject: &Subject<'_, '_>) -> Option<LlmCall> {
         .then(|| Answer::read(reading))
         .flatten()
         .unwrap_or_default();
-    if !usage.is_known()
-        && let Some(raw) = answer.usage
-    {
-        usage = raw;
-        origin.numbers.push((
-            "prompt_tokens",
-            "output.value".to_owned(),
-            "usage in the answer",
-        ));
+    if let (Some(raw), Some(got)) = (answer.usage, reading.got(Field::Output)) {
+        accounting::complete(&mut usage, raw, got.key, "usage in the answer", &mut origin);
     }
     if subject.ending.error_type.is_some() && usage.total == Some(0) {
         // A failed call's zeros are a counter that was never set, not a count.
@@ -70,8 +63,9 @@ pub fn record(subject: &Subject<'_, '_>) -> Option<LlmCall> {
             origin.numbers.push((column, key.clone(), done));
         }
     }
+    let streamed = streamed(subject, &parameters);
+    let reported_cost = reported_cost(reading, &mut origin);
     for (column, field) in [
-        ("reported_cost", Field::ReportedCost),
         ("ttft_ms", Field::TtftSeconds),
         ("ttft_ms", Field::TtftMillis),
         ("audio_seconds", Field::AudioSeconds),
@@ -87,7 +81,7 @@ pub fn record(subject: &Subject<'_, '_>) -> Option<LlmCall> {
         status: subject.ending.status,
         provider: names.provider,
         model: names.model,
-        response_model: names.response_model,
+        response_model: names.response_model.or(answer.model),
         prompt_length: content.prompt.as_deref().map(limits::characters),
         response_length: content.response.as_deref().map(limits::characters),
         prompt: kept(subject, content.prompt),
@@ -102,18 +96,16 @@ pub fn record(subject: &Subject<'_, '_>) -> Option<LlmCall> {
             .name(Field::ReasoningLevel)
             .or_else(|| reasoning(&parameters)),
         finish_reason,
-        streamed: streamed(subject, &parameters),
+        streamed,
         usage,
         audio_seconds: reading
             .number(Field::AudioSeconds)
             .filter(|seconds| *seconds >= 0.0),
-        reported_cost: reading
-            .number(Field::ReportedCost)
-            .filter(|usd| *usd >= 0.0),
+        reported_cost,
         service_tier: reading
             .name(Field::ServiceTier)
             .or_else(|| parameter_text(&parameters, &["service_tier"])),
-        ttft_ms: ttft_ms(subject),
+        ttft_ms: ttft_ms(subject).filter(|_| streamed != Some(false)),
         error_type: subject.ending.error_type.clone(),
         error_message: subject.ending.message.clone(),
         error_severity: subject.ending.severity,
@@ -280,12 +272,8 @@ fn parameters(subject: &Subject<'_, '_>) -> Map<String, Json> {
     let Some(got) = subject.reading.got(Field::Parameters) else {
         return Map::new();
     };
-    let json = match got.value {
-        Value::Str(bytes) => serde_json::from_slice(bytes).unwrap_or_default(),
-        other => other.to_json(),
-    };
-    match json {
-        Json::Object(map) => map,
+    match fields::json(got.value) {
+        Some(Json::Object(map)) => map,
         _ => Map::new(),
     }
 }
@@ -328,8 +316,33 @@ fn reasoning(parameters: &Map<String, Json>) -> Option<String> {
     Some(limits::name(level, limits::NAME_BYTES))
 }
 
-/// Said by an attribute or the request, or shown by the stream's first piece or the name of the
-/// function that was called (`generate_content_stream`).
+/// What the SDK says the call cost, USD. Zero is how SDKs say that they don't know the model.
+fn reported_cost(reading: &Reading<'_, '_>, origin: &mut Origin) -> Option<f64> {
+    let positive = |usd: f64| Some(usd).filter(|usd| *usd > 0.0);
+    if let Some(usd) = reading.number(Field::ReportedCost) {
+        accounting::note(reading, origin, "reported_cost", Field::ReportedCost, "");
+        return positive(usd);
+    }
+    let halves = [Field::InputCost, Field::OutputCost];
+    if halves.iter().any(|half| reading.has(*half)) {
+        for half in halves {
+            accounting::note(reading, origin, "reported_cost", half, "part of the sum");
+        }
+        return positive(halves.iter().filter_map(|half| reading.number(*half)).sum());
+    }
+    let got = reading.got(Field::CostObject)?;
+    let Json::Object(parts) = fields::json(got.value)? else {
+        return None;
+    };
+    let key = text(got.key).into_owned();
+    origin.numbers.push(("reported_cost", key, "read in its JSON"));
+    let total = ["total", "total_cost"].iter().find_map(|key| parts.get(*key)?.as_f64());
+    let usd = total.unwrap_or_else(|| parts.values().filter_map(Json::as_f64).sum());
+    positive(usd).filter(|usd| usd.is_finite())
+}
+
+/// Said by an attribute or the request, or shown by the stream's first piece, by a time to it, or
+/// by the name of the span or of the function that was called (`generate_content_stream`).
 fn streamed(subject: &Subject<'_, '_>, parameters: &Map<String, Json>) -> Option<bool> {
     let asked = || {
         ["stream", "streaming"]
@@ -338,8 +351,11 @@ fn streamed(subject: &Subject<'_, '_>, parameters: &Map<String, Json>) -> Option
     };
     let said = subject.reading.flag(Field::Streamed).or_else(asked);
     let ends_with_stream = |name: &str| name.to_ascii_lowercase().ends_with("stream");
+    let times = [Field::TtftSeconds, Field::TtftMillis, Field::FirstTokenAt];
     let shown = subject.events.first_chunk.is_some()
+        || times.iter().any(|field| subject.reading.has(*field))
         || ends_with_stream(subject.name)
+        || subject.name.starts_with("streaming ")
         || subject
             .reading
             .text(Field::FunctionName)
@@ -365,6 +381,11 @@ fn ttft_ms(subject: &Subject<'_, '_>) -> Option<f64> {
         .number(Field::TtftSeconds)
         .map(|seconds| seconds * 1e3)
         .or_else(|| reading.number(Field::TtftMillis))
+        .or_else(|| {
+            let at = chrono::DateTime::parse_from_rfc3339(&reading.text(Field::FirstTokenAt)?);
+            let at = at.ok()?.timestamp_nanos_opt()?;
+            Some((at - subject.header.started_at) as f64 / 1e6)
+        })
         .or_else(from_event)?;
     let longest = subject.header.latency_ms().unwrap_or(f64::MAX);
     (0.0..=longest).contains(&ms).then_some(ms)

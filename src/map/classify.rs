@@ -56,7 +56,7 @@ impl Kind {
 
 /// What kind of work a span is; `None` if nothing shows any.
 pub fn kind(reading: &Reading<'_, '_>, span_name: &str) -> Option<Kind> {
-    let said = said_kind(reading);
+    let said = said_kind(reading).or_else(|| named_kind(reading, span_name));
     let kind = match said {
         Some(Kind::PerhapsSpeech) if has_speech(reading) => Kind::Speech,
         Some(Kind::PerhapsSpeech) => Kind::Media,
@@ -79,9 +79,29 @@ fn said_kind(reading: &Reading<'_, '_>) -> Option<Kind> {
         let entry = dialect
             .kinds
             .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(word));
+            .find(|(known, _)| is_word(known, word));
         entry.map(|(_, kind)| *kind)
     })
+}
+
+/// True if a dialect's word for a kind is this one.
+fn is_word(known: &str, word: &str) -> bool {
+    match known.strip_prefix('*') {
+        Some(end) => word
+            .len()
+            .checked_sub(end.len())
+            .and_then(|at| word.get(at..))
+            .is_some_and(|tail| tail.eq_ignore_ascii_case(end)),
+        None => known.eq_ignore_ascii_case(word),
+    }
+}
+
+/// What the span's own dialect means by the span's name.
+fn named_kind(reading: &Reading<'_, '_>, span_name: &str) -> Option<Kind> {
+    let mut names = reading.dialect.names.iter();
+    names
+        .find(|(name, _)| is_word(name, span_name))
+        .map(|(_, kind)| *kind)
 }
 
 /// What the attributes show where no word says it.
@@ -176,6 +196,11 @@ const SEARCHES: [&str; 16] = [
     "get_nearest",
 ];
 
+/// Words for changing a store, with which no search is meant whatever else is said.
+const WRITES: [&str; 9] = [
+    "insert", "upsert", "add", "update", "delete", "create", "modify", "index", "drop",
+];
+
 /// A query on a vector store, or on any database where the attributes speak of vectors.
 fn is_search(reading: &Reading<'_, '_>, span_name: &str) -> bool {
     if reading.has(Field::Documents) || reading.family(Family::Document).next().is_some() {
@@ -196,7 +221,7 @@ fn is_search(reading: &Reading<'_, '_>, span_name: &str) -> bool {
         .as_deref()
         .unwrap_or_else(|| span_name.rsplit(['.', ' ']).next().unwrap_or_default());
     let word = word.trim_start_matches('_').to_ascii_lowercase();
-    SEARCHES.contains(&&*word) || (operation.is_none() && shows_vectors)
+    SEARCHES.contains(&&*word) || (shows_vectors && !WRITES.contains(&&*word))
 }
 
 /// True for operations on a vector store that are no searches: GenAI's, though without a row.

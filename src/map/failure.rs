@@ -118,7 +118,9 @@ pub fn ending(
     let code = reading
         .and_then(|r| r.name(Field::ErrorType))
         .filter(|code| !is_none(code));
+    let level = reading.and_then(|r| r.text(Field::Level));
     let failed = span.status_code == STATUS_ERROR
+        || level.is_some_and(|level| level.eq_ignore_ascii_case("error"))
         || (span.status_code != STATUS_OK && (code.is_some() || events.exception.is_some()));
     if !failed {
         let status = if span.end_unix_ns == 0 {
@@ -143,10 +145,11 @@ pub fn ending(
         })
         .map(|message| limits::content(&message, limits::DETAIL_BYTES));
     let status = status(code.as_deref(), exception.class.as_deref(), http);
-    let error_type = code.or(exception.class).or_else(|| {
-        http.filter(|http| *http >= 400)
-            .map(|http| http.to_string())
-    });
+    let http = http.filter(|http| *http >= 400);
+    let error_type = code
+        .or(exception.class)
+        .or_else(|| http.map(|http| http.to_string()))
+        .or_else(|| told_by(message.as_deref()?));
     Ending {
         status,
         severity: Some(severity(error_type.as_deref(), message.as_deref(), http)),
@@ -154,6 +157,15 @@ pub fn ending(
         message,
         context: exception.context,
     }
+}
+
+/// The code in a message of the OpenAI and Anthropic SDKs: `Error code: 429 - {…}`.
+fn told_by(message: &str) -> Option<String> {
+    let (_, after) = message.split_once("rror code: ")?;
+    let code = after.get(..3)?;
+    (code.bytes().all(|byte| byte.is_ascii_digit())
+        && !after.get(3..4).is_some_and(|next| next.as_bytes()[0].is_ascii_digit()))
+    .then(|| code.to_owned())
 }
 
 fn is_none(code: &str) -> bool {

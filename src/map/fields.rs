@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use super::literal;
 use crate::otlp::{Value, value::text};
 
 /// What masking SDKs put where content was.
@@ -82,6 +83,12 @@ fields! {
     CacheWrite5m: Count,
     /// Part of those with a one-hour life.
     CacheWrite1h: Count,
+    /// Input tokens without the cache, under a name that says so.
+    UncachedInput: Count,
+    /// Usage as one JSON object.
+    UsageObject: Content,
+    /// Another one, which completes it.
+    MoreUsage: Content,
     /// Output tokens spent on reasoning.
     Reasoning: Count,
     /// Input tokens that are audio.
@@ -92,6 +99,12 @@ fields! {
     AudioSeconds: Number,
     /// The SDK's own cost, USD.
     ReportedCost: Number,
+    /// The SDK's own cost as one JSON object, USD.
+    CostObject: Content,
+    /// The SDK's own cost of the input, USD.
+    InputCost: Number,
+    /// The SDK's own cost of the output, USD.
+    OutputCost: Number,
     /// Request parameter.
     Temperature: Number,
     /// Request parameter.
@@ -110,6 +123,8 @@ fields! {
     TtftSeconds: Number,
     /// Time to first token, milliseconds.
     TtftMillis: Number,
+    /// When the first piece of a streamed answer came, ISO 8601.
+    FirstTokenAt: Text,
     /// Retries.
     RetryCount: Count,
     /// System prompt: text or parts.
@@ -118,6 +133,8 @@ fields! {
     InputMessages: Content,
     /// Messages answered.
     OutputMessages: Content,
+    /// The answer as text, whatever it looks like.
+    OutputText: Content,
     /// The whole input of a span of any kind.
     Input: Content,
     /// The whole output of a span of any kind.
@@ -132,6 +149,8 @@ fields! {
     ErrorType: Text,
     /// Error text.
     ErrorMessage: Text,
+    /// A word for how bad the span's end was: ERROR fails it.
+    Level: Text,
     /// HTTP status of the answer.
     HttpStatus: Count,
     /// The function that was called.
@@ -215,6 +234,7 @@ impl Field {
             self,
             ErrorType
                 | ErrorMessage
+                | Level
                 | HttpStatus
                 | FunctionName
                 | RetryCount
@@ -264,7 +284,7 @@ pub fn number(value: Value<'_>) -> Option<f64> {
         Value::Int(int) => int as f64,
         Value::Double(double) => double,
         Value::Str(bytes) => {
-            let text = std::str::from_utf8(bytes).ok()?.trim();
+            let text = std::str::from_utf8(bytes).ok()?.trim().trim_matches('"');
             match text.parse::<f64>() {
                 Ok(number) => number,
                 Err(_) => wrapped(text)?,
@@ -308,6 +328,10 @@ pub fn flag(value: Value<'_>) -> Option<bool> {
         Value::Int(int @ 0..=1) => Some(int == 1),
         Value::Str(bytes) => {
             let word = bytes.trim_ascii();
+            let word = word
+                .strip_prefix(b"\"")
+                .and_then(|word| word.strip_suffix(b"\""))
+                .unwrap_or(word);
             let is = |words: &[&str]| {
                 words
                     .iter()
@@ -331,10 +355,29 @@ pub fn scalar(value: Value<'_>) -> Option<Cow<'_, str>> {
         return None;
     }
     match value {
-        Value::Str(bytes) => Some(text(bytes)),
+        Value::Str(bytes) => Some(unquoted(text(bytes))),
         Value::Int(int) => Some(Cow::Owned(int.to_string())),
         Value::Bool(flag) => Some(Cow::Owned(flag.to_string())),
         Value::Double(double) => Some(Cow::Owned(double.to_string())),
+        _ => None,
+    }
+}
+
+/// Text that is a JSON string: some SDKs encode every attribute's value.
+fn unquoted(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.starts_with('"')
+        && let Ok(inner) = serde_json::from_str::<String>(&text)
+    {
+        return Cow::Owned(inner);
+    }
+    text
+}
+
+/// JSON: an array or a map, or text that holds JSON or Python's `repr` of it.
+pub fn json(value: Value<'_>) -> Option<serde_json::Value> {
+    match value {
+        Value::Str(bytes) => literal::read(&text(bytes)),
+        Value::Array(_) | Value::Map(_) => Some(value.to_json()),
         _ => None,
     }
 }

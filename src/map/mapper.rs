@@ -192,7 +192,8 @@ impl Mapper {
         let may_be_ours = self.lookup.walk(span.attributes(), scratch);
         mapped.context = scratch.context();
         let is_root = span.parent_span_id.is_none();
-        if !may_be_ours && !is_root && !classify::is_named_parse(span.name) {
+        let is_known_scope = group.scope_dialect.is_some();
+        if !may_be_ours && !is_known_scope && !is_root && !classify::is_named_parse(span.name) {
             return mapped;
         }
         let name = text(span.name);

@@ -413,7 +413,7 @@ fn part(object: &Map<String, Json>, message: &mut Message, depth: usize) {
         .unwrap_or(&Json::Null);
     let is_call = matches!(
         kind,
-        "tool_call" | "tool_use" | "function_call" | "server_tool_call"
+        "tool_call" | "tool-call" | "tool_use" | "function_call" | "server_tool_call"
     );
     if is_call || call.is_object() {
         let field = |key: &str| call.get(key).or_else(|| object.get(key)).cloned();
@@ -425,8 +425,8 @@ fn part(object: &Map<String, Json>, message: &mut Message, depth: usize) {
             other => other,
         };
         let fields = [
-            ("id", field("id")),
-            ("name", field("name")),
+            ("id", field("id").or_else(|| field("toolCallId"))),
+            ("name", field("name").or_else(|| field("toolName"))),
             ("arguments", arguments),
         ];
         let known = fields
@@ -437,7 +437,7 @@ fn part(object: &Map<String, Json>, message: &mut Message, depth: usize) {
     }
     if matches!(
         kind,
-        "tool_result" | "tool_call_response" | "function_call_output"
+        "tool_result" | "tool-result" | "tool_call_response" | "function_call_output"
     ) && message.speaker == Speaker::User
     {
         return;

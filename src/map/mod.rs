@@ -18,6 +18,8 @@
 //! | `classify` | which kind of work a span is, and its role |
 //! | `call` `speech` `retrieval` `parse` `request` | fields to one kind of record each |
 //! | `accounting` | tokens made inclusive |
+//! | `usage` | usage objects of every API to tokens |
+//! | `literal` | JSON, and Python's `repr` of it |
 //! | `answer` | the provider's raw answer, where it is exported whole |
 //! | `messages` `transcript` | message lists of any shape to prompt, system prompt, answer |
 //! | `events` `join` | span events; log events joined to their calls |
@@ -39,6 +41,7 @@ mod failure;
 mod fields;
 mod join;
 mod limits;
+mod literal;
 mod mapper;
 mod messages;
 mod normal;
@@ -50,6 +53,7 @@ mod speech;
 mod subject;
 mod times;
 mod transcript;
+mod usage;
 
 #[cfg(test)]
 mod tests;

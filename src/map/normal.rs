@@ -43,7 +43,9 @@ const PROVIDER_ALIASES: &[(&str, &str)] = &[
     ("google_genai", "gcp.gemini"),
     ("google_generativeai", "gcp.gemini"),
     ("google.generative-ai", "gcp.gemini"),
+    ("google.vertex", "gcp.vertex_ai"),
     ("google", "gcp.gen_ai"),
+    ("vertex.anthropic", "gcp.vertex_ai"),
     ("xai", "x_ai"),
     ("mistralai", "mistral_ai"),
     ("mistral", "mistral_ai"),
@@ -113,14 +115,16 @@ fn known_provider(name: &str) -> Option<&'static str> {
 }
 
 /// The normalised provider: a well-known name exactly, then by its other spellings, then by what
-/// stands before the first dot (`openai.chat`), then as sent in lower case. `None` for frameworks.
+/// stands before a dot (`openai.chat`, `google.vertex.chat`), then as sent in lower case. `None` for
+/// frameworks.
 pub fn provider(sent: &str) -> Option<String> {
     let name = sent.trim().to_ascii_lowercase();
-    if name.is_empty() || FRAMEWORKS.contains(&&*name) {
+    if name.is_empty() || name == "unknown" || FRAMEWORKS.contains(&&*name) {
         return None;
     }
-    let before_dot = name.split('.').next().unwrap_or_default();
-    let known = known_provider(&name).or_else(|| known_provider(before_dot));
+    let ends = name.match_indices('.').rev().map(|(dot, _)| dot);
+    let known = known_provider(&name)
+        .or_else(|| ends.filter_map(|end| name.get(..end)).find_map(known_provider));
     Some(known.map_or_else(|| limits::name(&name, limits::NAME_BYTES), str::to_owned))
 }
 

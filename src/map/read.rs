@@ -28,6 +28,7 @@ enum Target {
         dialect: u8,
         order: u16,
         sign: bool,
+        own: bool,
     },
     Context {
         column: u8,
@@ -52,6 +53,8 @@ struct Hit<'a> {
     field: Field,
     dialect: u8,
     order: u16,
+    /// It means something on spans of its own dialect only.
+    own: bool,
     key: &'a [u8],
     value: Value<'a>,
 }
@@ -89,8 +92,11 @@ pub struct Got<'a> {
     pub value: Value<'a>,
 }
 
-/// A value and its place in the order of preference, lower is better.
-type Slot<'a> = Option<((u8, u16), Got<'a>)>;
+/// The number of a hit; `NONE` where a slot has none. Small, so that a span's slots are cheap.
+type Slot = u8;
+const NONE: Slot = Slot::MAX;
+/// Attributes that fill a field and are looked at; no real span has so many.
+const MOST_HITS: usize = NONE as usize;
 
 const SLOTS: usize = Field::ALL.len();
 /// The signs of a span's dialects are bits of one word.
@@ -99,8 +105,9 @@ const _: () = assert!(DIALECTS.len() <= MOST_DIALECTS);
 
 /// A span's attributes, sorted out.
 pub struct Reading<'s, 'a> {
-    slots: [Slot<'a>; SLOTS],
-    kinds: [Slot<'a>; MOST_DIALECTS],
+    hits: &'s [Hit<'a>],
+    slots: [Slot; SLOTS],
+    kinds: [Slot; MOST_DIALECTS],
     /// Indexed attributes.
     pub members: &'s [Member<'a>],
     /// Attributes that nothing else takes.
@@ -131,7 +138,9 @@ impl Lookup {
             }
         }
         for (place, dialect) in (0u8..).zip(DIALECTS) {
-            for (order, (key, field)) in (0u16..).zip(dialect.keys) {
+            let everywhere = dialect.keys.iter().map(|line| (line, false));
+            let fields = everywhere.chain(dialect.own.iter().map(|line| (line, true)));
+            for (order, ((key, field), own)) in (0u16..).zip(fields) {
                 let sign = dialect.signs.contains(key);
                 lookup.add(
                     key,
@@ -140,11 +149,13 @@ impl Lookup {
                         dialect: place,
                         order,
                         sign,
+                        own,
                     },
                 );
             }
             for sign in dialect.signs {
-                if !dialect.keys.iter().any(|(key, _)| key == sign) {
+                let mut fields = dialect.keys.iter().chain(dialect.own);
+                if !fields.any(|(key, _)| key == sign) {
                     lookup.add(sign, Target::Sign { dialect: place });
                 }
             }
@@ -231,17 +242,19 @@ impl<'a> Scratch<'a> {
                 dialect,
                 order,
                 sign,
+                own,
             } => {
                 if sign {
                     self.signs |= 1 << dialect;
                 }
-                if field.can_hold(value) {
+                if self.hits.len() < MOST_HITS && field.can_hold(value) {
                     // A database may be a vector store.
-                    self.special |= !field.is_general() || field == Field::DbSystem;
+                    self.special |= !own && (!field.is_general() || field == Field::DbSystem);
                     self.hits.push(Hit {
                         field,
                         dialect,
                         order,
+                        own,
                         key,
                         value,
                     });
@@ -284,30 +297,40 @@ impl<'a> Scratch<'a> {
         let dialect = own
             .and_then(|place| DIALECTS.get(usize::from(place)).copied())
             .unwrap_or(DEFAULT);
-        let mut slots = [None; SLOTS];
-        let mut kinds = [None; MOST_DIALECTS];
-        for hit in &self.hits {
-            let got = Got {
-                key: hit.key,
-                value: hit.value,
-            };
-            let (row, at) = match hit.field {
-                Field::Kind => (kinds.as_mut_slice(), usize::from(hit.dialect)),
-                field => (slots.as_mut_slice(), field.index()),
-            };
+        let mut slots = [NONE; SLOTS];
+        let mut kinds = [NONE; MOST_DIALECTS];
+        let rank = |hit: &Hit<'_>| {
             let near = match DIALECTS.get(usize::from(hit.dialect)) {
                 Some(d) if d.name == "plain" => 0,
                 Some(d) if std::ptr::eq(*d, dialect) => 1,
                 _ => 2 + hit.dialect,
             };
-            let rank = (near, hit.order);
+            (near, hit.order)
+        };
+        for (number, hit) in (0..NONE).zip(&self.hits) {
+            let is_own = || {
+                DIALECTS
+                    .get(usize::from(hit.dialect))
+                    .is_some_and(|d| std::ptr::eq(*d, dialect))
+            };
+            if hit.own && !is_own() {
+                continue;
+            }
+            let (row, at) = match hit.field {
+                Field::Kind => (kinds.as_mut_slice(), usize::from(hit.dialect)),
+                field => (slots.as_mut_slice(), field.index()),
+            };
             if let Some(slot) = row.get_mut(at)
-                && slot.is_none_or(|(known, _)| rank < known)
+                && self
+                    .hits
+                    .get(usize::from(*slot))
+                    .is_none_or(|known| rank(hit) < rank(known))
             {
-                *slot = Some((rank, got));
+                *slot = number;
             }
         }
         Reading {
+            hits: &self.hits,
             slots,
             kinds,
             members: &self.members,
@@ -321,10 +344,17 @@ impl<'a> Scratch<'a> {
 // === impl Reading ===
 
 impl<'a> Reading<'_, 'a> {
+    fn at(&self, slot: Slot) -> Option<Got<'a>> {
+        let hit = self.hits.get(usize::from(slot))?;
+        Some(Got {
+            key: hit.key,
+            value: hit.value,
+        })
+    }
+
     /// What a field got.
     pub fn got(&self, field: Field) -> Option<Got<'a>> {
-        let slot = self.slots.get(field.index()).copied().flatten();
-        slot.map(|(_, got)| got)
+        self.at(*self.slots.get(field.index())?)
     }
 
     /// True if a field got anything.
@@ -338,14 +368,13 @@ impl<'a> Reading<'_, 'a> {
             .iter()
             .zip(&self.kinds)
             .filter_map(|(dialect, slot)| {
-                let (_, got) = (*slot)?;
-                Some((*dialect, fields::scalar(got.value)?))
+                Some((*dialect, fields::scalar(self.at(*slot)?.value)?))
             })
     }
 
     /// True if a field got a value that only GenAI spans carry.
     pub fn is_genai(&self) -> bool {
-        self.kinds.iter().any(Option::is_some)
+        self.kinds.iter().any(|slot| *slot != NONE)
             || !self.members.is_empty()
             || Field::ALL
                 .iter()

@@ -8,16 +8,13 @@ use super::{
     classify::Kind,
     events::Score,
     fields::{self, Field},
-    limits,
+    limits, literal,
     messages::Family,
     normal,
     read::Reading,
     subject::Subject,
 };
-use crate::{
-    otlp::Value,
-    record::{Retrieval, ScoreKind},
-};
+use crate::record::{Retrieval, ScoreKind};
 
 /// The record of a search.
 pub fn record(subject: &Subject<'_, '_>) -> Retrieval {
@@ -82,17 +79,25 @@ fn query(reading: &Reading<'_, '_>) -> Option<String> {
         .got(Field::Input)
         .and_then(|got| fields::scalar(got.value));
     match input.as_deref() {
-        Some(text) if text.trim_start().starts_with('{') => {
-            let json: Json = serde_json::from_str(text).ok()?;
-            ["query", "question", "text", "input"]
-                .iter()
-                .find_map(|key| json.get(*key)?.as_str())
-                .map(str::to_owned)
-        }
+        Some(text) if text.trim_start().starts_with('{') => asked(&literal::read(text)?),
         Some(text) => Some(text.to_owned()),
         None => reading
             .text(Field::DbStatement)
             .map(|text| text.into_owned()),
+    }
+}
+
+/// The query among the arguments of a function: the one that is named like one, or the first.
+fn asked(json: &Json) -> Option<String> {
+    const NAMES: [&str; 9] = [
+        "query", "question", "q", "text", "input", "str_or_query_bundle", "query_str", "kwargs",
+        "args",
+    ];
+    match json {
+        Json::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+        Json::Array(list) => list.iter().find_map(asked),
+        Json::Object(object) => NAMES.iter().find_map(|name| asked(object.get(*name)?)),
+        _ => None,
     }
 }
 
@@ -114,10 +119,7 @@ fn listed(reading: &Reading<'_, '_>) -> Option<Vec<Score>> {
     let got = reading
         .got(Field::Documents)
         .or_else(|| reading.got(Field::Output))?;
-    let json = match got.value {
-        Value::Str(bytes) => serde_json::from_slice::<Json>(bytes).ok()?,
-        other => other.to_json(),
-    };
+    let json = fields::json(got.value)?;
     let list = match &json {
         Json::Array(list) => list,
         Json::Object(object) => ["documents", "results", "matches", "hits"]
@@ -130,8 +132,8 @@ fn listed(reading: &Reading<'_, '_>) -> Option<Vec<Score>> {
 
 fn hit(json: &Json) -> Score {
     let number = |key: &str| {
-        json.get(key)
-            .and_then(Json::as_f64)
+        let own = json.get(key).and_then(Json::as_f64);
+        own.or_else(|| json.get("metadata")?.get(key)?.as_f64())
             .filter(|n| n.is_finite())
     };
     let scored = number("score")

@@ -43,7 +43,13 @@ impl Transcript {
         };
         let mut transcript = Transcript {
             input: list(Family::Input, Field::InputMessages, Field::Input),
-            output: list(Family::Output, Field::OutputMessages, Field::Output),
+            output: match reading.got(Field::OutputText).map(|got| got.value) {
+                Some(Value::Str(bytes)) => vec![Message {
+                    text: text(bytes).into_owned(),
+                    ..Message::default()
+                }],
+                _ => list(Family::Output, Field::OutputMessages, Field::Output),
+            },
         };
         if let Some(got) = reading.got(Field::SystemPrompt) {
             let texts = messages::read(got.value).into_iter().map(|m| m.text);

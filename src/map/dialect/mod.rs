@@ -18,9 +18,11 @@
 //! | `plain` | the names documented by this project for what no convention names |
 
 use super::{
+    accounting::Excludes,
     classify::Kind,
     fields::Field,
     messages::{Family, Speaker},
+    read::Reading,
 };
 
 macro_rules! dialects {
@@ -32,7 +34,7 @@ macro_rules! dialects {
     };
 }
 
-dialects! { openinference, otel, traceloop, plain }
+dialects! { langfuse, openinference, vercel, mlflow, openlit, otel, traceloop, plain }
 
 /// Who wrote a span if nothing says more.
 pub static DEFAULT: &Dialect = &otel::DIALECT;
@@ -45,10 +47,15 @@ pub struct Dialect {
     pub scopes: &'static [&'static str],
     /// Attributes whose presence shows it.
     pub signs: &'static [&'static str],
-    /// Its words for kinds, lower case.
+    /// Its words for kinds, lower case; `*` at the start stands for anything.
     pub kinds: &'static [(&'static str, Kind)],
     /// Attribute to field, in the order of preference within a field.
     pub keys: &'static [(&'static str, Field)],
+    /// Attribute to field, on spans of this dialect only: bare words such as `model`, which mean
+    /// something else on other spans. They come after `keys`.
+    pub own: &'static [(&'static str, Field)],
+    /// Span names to kinds, on spans of this dialect only, where no attribute says the kind.
+    pub names: &'static [(&'static str, Kind)],
     /// Attribute to context column, in the order of preference within a column.
     pub context: &'static [(&'static str, &'static str)],
     /// Indexed attributes: `prefix` + number + path.
@@ -57,9 +64,25 @@ pub struct Dialect {
     pub events: &'static [(&'static str, Event)],
     /// Attributes that are neither a field nor worth keeping as metadata.
     pub dropped: &'static [&'static str],
-    /// True if, for this scope and provider, the reported input leaves the cache out.
-    pub input_excludes_cache: fn(scope: &str, provider: Option<&str>) -> bool,
+    /// What the reported wholes leave out, for this span and provider.
+    pub excludes: fn(reading: &Reading<'_, '_>, provider: Option<&str>) -> Excludes,
 }
+
+/// A dialect without any line, to build the others on.
+pub const BLANK: Dialect = Dialect {
+    name: "",
+    scopes: &[],
+    signs: &[],
+    kinds: &[],
+    keys: &[],
+    own: &[],
+    names: &[],
+    context: &[],
+    families: &[],
+    events: &[],
+    dropped: &[],
+    excludes: nothing,
+};
 
 /// What an event brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +107,7 @@ pub enum Event {
     Speech(&'static str),
 }
 
-/// For dialects whose input always includes the cache.
-fn includes_cache(_scope: &str, _provider: Option<&str>) -> bool {
-    false
+/// For dialects whose wholes are whole.
+fn nothing(_: &Reading<'_, '_>, _: Option<&str>) -> Excludes {
+    Excludes::default()
 }

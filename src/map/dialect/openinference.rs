@@ -5,7 +5,7 @@
 //! the requested model stands in `llm.invocation_parameters` (see `call`). Prompt tokens include
 //! the cache for every provider.
 
-use super::{Dialect, Event, includes_cache};
+use super::{BLANK, Dialect, Event};
 use crate::map::{classify::Kind, fields::Field, messages::Family};
 
 pub const DIALECT: Dialect = Dialect {
@@ -81,5 +81,5 @@ pub const DIALECT: Dialect = Dialect {
     ],
     events: &[("First Token Stream Event", Event::FirstChunk)],
     dropped: &["input.mime_type", "output.mime_type"],
-    input_excludes_cache: includes_cache,
+    ..BLANK
 };

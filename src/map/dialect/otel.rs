@@ -2,13 +2,11 @@
 //! ones and what SDKs made of them after. Source: open-telemetry/semantic-conventions (to
 //! v1.41), semantic-conventions-genai, and the SDKs named beside a key.
 
-use super::{Dialect, Event};
+use super::{BLANK, Dialect, Event};
 use crate::map::{classify::Kind, fields::Field, messages::Speaker};
 
 pub const DIALECT: Dialect = Dialect {
     name: "otel",
-    scopes: &[],
-    signs: &[],
     kinds: &[
         ("chat", Kind::Chat),
         ("generate_content", Kind::Chat),
@@ -230,7 +228,6 @@ pub const DIALECT: Dialect = Dialect {
         ("deployment.environment", "environment"),
         ("gen_ai.environment", "environment"),
     ],
-    families: &[],
     events: &[
         ("gen_ai.system.message", Event::Message(Speaker::System)),
         ("gen_ai.user.message", Event::Message(Speaker::User)),
@@ -250,16 +247,5 @@ pub const DIALECT: Dialect = Dialect {
         ("gen_ai.client.operation.exception", Event::Exception),
         ("db.vector.result", Event::Hit),
     ],
-    dropped: &[],
-    input_excludes_cache,
+    ..BLANK
 };
-
-/// OpenLIT on Anthropic and Strands on Bedrock pass the provider's raw count on, which leaves the
-/// cache out; every other emitter of this dialect adds it, as the convention asks.
-fn input_excludes_cache(scope: &str, provider: Option<&str>) -> bool {
-    match provider {
-        Some("anthropic") => scope.starts_with("openlit"),
-        Some("aws.bedrock") => scope.starts_with("openlit") || scope.starts_with("strands"),
-        _ => false,
-    }
-}

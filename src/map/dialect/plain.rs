@@ -2,14 +2,11 @@
 //! (`parse.*`), caches (`cache.*`), and an app's own words (`app.*`), with the spellings that hand
 //! instrumented apps use for the same. It never is a span's own dialect.
 
-use super::{Dialect, Event, includes_cache};
+use super::{BLANK, Dialect, Event};
 use crate::map::fields::Field;
 
 pub const DIALECT: Dialect = Dialect {
     name: "plain",
-    scopes: &[],
-    signs: &[],
-    kinds: &[],
     keys: &[
         ("app.operation", Field::Operation),
         ("meeting.task", Field::Operation),
@@ -89,8 +86,6 @@ pub const DIALECT: Dialect = Dialect {
         ("db.limit", Field::TopK),
         ("rerank.model", Field::RerankModel),
     ],
-    context: &[],
-    families: &[],
     events: &[
         ("stt.start", Event::Speech("start")),
         ("stt.chunk_complete", Event::Speech("chunk_complete")),
@@ -98,6 +93,5 @@ pub const DIALECT: Dialect = Dialect {
         ("stt.complete", Event::Speech("complete")),
         ("stt.error", Event::Speech("error")),
     ],
-    dropped: &[],
-    input_excludes_cache: includes_cache,
+    ..BLANK
 };

@@ -5,7 +5,7 @@
 //! `gen_ai.prompt.N.content`, and totals `llm.usage.total_tokens`. `traceloop.span.kind` names
 //! containers only. Model calls say what they are in `llm.request.type`.
 
-use super::{Dialect, Event, includes_cache};
+use super::{BLANK, Dialect, Event};
 use crate::map::{classify::Kind, fields::Field, messages::Family};
 
 pub const DIALECT: Dialect = Dialect {
@@ -87,5 +87,5 @@ pub const DIALECT: Dialect = Dialect {
     ],
     // The same text twice: `gen_ai.task.*` repeats `traceloop.entity.*`.
     dropped: &["gen_ai.task.input", "gen_ai.task.output", "llm.headers"],
-    input_excludes_cache: includes_cache,
+    ..BLANK
 };

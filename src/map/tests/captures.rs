@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     map::{Config, Mapped, Mapper},
-    otlp::Signal,
+    otlp::{self, Signal},
     record::{CallContent, LlmCall, Record, Retrieval, SttEvent},
 };
 
@@ -23,19 +23,14 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures")
 }
 
-/// The scenarios of the dialects that are built, by name.
 fn scenarios() -> Vec<PathBuf> {
-    let ours = ["plain-", "otel-", "oi-", "trl-"];
     let mut found: Vec<PathBuf> = fs::read_dir(folder())
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            let name = path.file_name().unwrap().to_string_lossy();
-            ours.iter().any(|start| name.starts_with(start))
-        })
+        .filter(|path| path.join("expect.json").exists())
         .collect();
     found.sort();
-    assert!(found.len() >= 20, "captures are missing");
+    assert!(found.len() >= 30, "captures are missing");
     found
 }
 
@@ -43,7 +38,11 @@ fn mapped(scenario: &Path) -> Mapped {
     let mut files: Vec<PathBuf> = fs::read_dir(scenario)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|ext| ext == "pb"))
+        .filter(|path| {
+            let name = path.file_name().unwrap().to_string_lossy();
+            let number = name.trim_start_matches("logs-").get(..3);
+            !name.ends_with(".gz") && number.is_some_and(|n| n.parse::<u32>().is_ok())
+        })
         .collect();
     files.sort();
     let mut out = Mapped::default();
@@ -59,9 +58,13 @@ fn mapped(scenario: &Path) -> Mapped {
         } else {
             Signal::Traces
         };
+        let mut body = fs::read(&file).unwrap();
+        if file.extension().is_some_and(|ext| ext == "json") {
+            body = otlp::json::to_protobuf(signal, &body).unwrap();
+        }
         mapper.map(
             signal,
-            &fs::read(&file).unwrap(),
+            &body,
             1_795_300_000_000_000_000,
             &mut out,
         );

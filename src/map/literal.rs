@@ -1,0 +1,208 @@
+//! JSON, and Python's `repr` where an SDK prints an object instead of exporting it:
+//! `{'cache_read': 128}`, `Usage(prompt_tokens=3, details=Details(cached_tokens=None))`.
+//!
+//! A call becomes an object of its named arguments; `None` becomes null. What is neither JSON nor
+//! a `repr` is nothing.
+
+use serde_json::{Map, Number, Value as Json};
+
+/// Nesting beyond this is not read.
+const MAX_DEPTH: usize = 16;
+
+/// Reads JSON, or a `repr` of an object or a list.
+pub fn read(text: &str) -> Option<Json> {
+    let text = text.trim();
+    if !text.starts_with(|first: char| "{[(\"".contains(first) || first.is_ascii_alphabetic()) {
+        return None;
+    }
+    match serde_json::from_str(text) {
+        // JSON inside JSON.
+        Ok(Json::String(inner)) if inner.trim_start().starts_with(['{', '[']) => {
+            serde_json::from_str(&inner).ok()
+        }
+        Ok(json) => Some(json),
+        Err(_) => {
+            let mut literal = Literal { rest: text };
+            let value = literal.value(0)?;
+            (literal.skip().is_empty() && (value.is_object() || value.is_array())).then_some(value)
+        }
+    }
+}
+
+struct Literal<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Literal<'a> {
+    fn skip(&mut self) -> &'a str {
+        self.rest = self.rest.trim_start();
+        self.rest
+    }
+
+    fn takes(&mut self, expected: char) -> bool {
+        match self.skip().strip_prefix(expected) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn value(&mut self, depth: usize) -> Option<Json> {
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        match self.skip().chars().next()? {
+            '\'' | '"' => self.text().map(Json::String),
+            '{' => self.object(depth),
+            '[' => self.list('[', ']', depth),
+            '(' => self.list('(', ')', depth),
+            '0'..='9' | '-' | '+' | '.' => self.number(),
+            _ => self.word(depth),
+        }
+    }
+
+    fn text(&mut self) -> Option<String> {
+        let mut found = String::new();
+        let mut chars = self.rest.char_indices();
+        let (_, quote) = chars.next()?;
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '\\' => match chars.next()?.1 {
+                    'n' => found.push('\n'),
+                    't' => found.push('\t'),
+                    'r' => found.push('\r'),
+                    other => found.push(other),
+                },
+                c if c == quote => {
+                    self.rest = self.rest.get(at + c.len_utf8()..)?;
+                    return Some(found);
+                }
+                c => found.push(c),
+            }
+        }
+        None
+    }
+
+    fn object(&mut self, depth: usize) -> Option<Json> {
+        self.takes('{');
+        let mut object = Map::new();
+        while !self.takes('}') {
+            let key = match self.value(depth + 1)? {
+                Json::String(key) => key,
+                other => other.to_string(),
+            };
+            if !self.takes(':') {
+                return None;
+            }
+            object.insert(key, self.value(depth + 1)?);
+            if !self.takes(',') {
+                return self.takes('}').then_some(Json::Object(object));
+            }
+        }
+        Some(Json::Object(object))
+    }
+
+    fn list(&mut self, open: char, close: char, depth: usize) -> Option<Json> {
+        self.takes(open);
+        let mut list = Vec::new();
+        while !self.takes(close) {
+            list.push(self.value(depth + 1)?);
+            if !self.takes(',') {
+                return self.takes(close).then_some(Json::Array(list));
+            }
+        }
+        Some(Json::Array(list))
+    }
+
+    fn number(&mut self) -> Option<Json> {
+        let end = self
+            .rest
+            .find(|c: char| !(c.is_ascii_alphanumeric() || "+-._".contains(c)))
+            .unwrap_or(self.rest.len());
+        let (number, rest) = self.rest.split_at_checked(end)?;
+        self.rest = rest;
+        match number.parse::<i64>() {
+            Ok(whole) => Some(Json::from(whole)),
+            Err(_) => Some(Number::from_f64(number.parse().ok()?).map_or(Json::Null, Json::Number)),
+        }
+    }
+
+    /// `None`, `True`, a bare name, or a call with named arguments.
+    fn word(&mut self, depth: usize) -> Option<Json> {
+        let end = self
+            .rest
+            .find(|c: char| !(c.is_alphanumeric() || "_.".contains(c)))
+            .unwrap_or(self.rest.len());
+        let (name, rest) = self.rest.split_at_checked(end)?;
+        if name.is_empty() {
+            return None;
+        }
+        self.rest = rest;
+        match name {
+            "None" | "null" | "nan" | "NaN" | "inf" => return Some(Json::Null),
+            "True" | "true" => return Some(Json::Bool(true)),
+            "False" | "false" => return Some(Json::Bool(false)),
+            _ => {}
+        }
+        if !self.takes('(') {
+            return Some(Json::String(name.to_owned()));
+        }
+        let mut object = Map::new();
+        while !self.takes(')') {
+            let before = self.rest;
+            let key = self.word(depth + 1)?;
+            match key {
+                Json::String(key) if self.takes('=') => {
+                    object.insert(key, self.value(depth + 1)?);
+                }
+                _ => {
+                    // An argument without a name says nothing that is looked for.
+                    self.rest = before;
+                    self.value(depth + 1)?;
+                }
+            }
+            if !self.takes(',') {
+                return self.takes(')').then_some(Json::Object(object));
+            }
+        }
+        Some(Json::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn json_and_reprs_are_read() {
+        for (text, want) in [
+            ("{\"a\": 1}", json!({"a": 1})),
+            ("\"{\\\"a\\\": 1}\"", json!({"a": 1})),
+            (
+                "{'cache_read': 128, 'x': None, 'y': [True, 'it\\'s'],}",
+                json!({"cache_read": 128, "x": null, "y": [true, "it's"]}),
+            ),
+            (
+                "CompletionUsage(completion_tokens=12, details=Details(cached_tokens=None, f=-1.5))",
+                json!({"completion_tokens": 12, "details": {"cached_tokens": null, "f": -1.5}}),
+            ),
+            ("(1, 'a')", json!([1, "a"])),
+        ] {
+            assert_eq!(read(text), Some(want), "{text}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_nothing() {
+        for text in [
+            "", "hello there", "{'a': ", "{'a'}", "Usage(", "{\"a\": 1} x", "'", "nothing",
+            "{'a': {'a': {'a': {'a': {'a': {'a': {'a': {'a': {'a': {'a': {'a': {'a': {'a': {'a': {'a': {'a': {'a': {'a': 1}}}}}}}}}}}}}}}}}}",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+}
