@@ -88,14 +88,23 @@ pub fn normalise(reported: Reported, excludes: Excludes) -> (Usage, &'static str
 /// The usage that stands on a span, in attributes of their own or in a JSON object; where it came
 /// from goes to `origin`.
 pub fn usage(reading: &Reading<'_, '_>, provider: Option<&str>, origin: &mut Origin) -> Usage {
-    let objects: Vec<(Got<'_>, Counts)> = [Field::UsageObject, Field::MoreUsage]
-        .into_iter()
-        .filter_map(|field| {
-            let got = reading.got(field)?;
-            let counts = Counts::read(&fields::json(got.value)?);
-            (!counts.is_empty()).then_some((got, counts))
-        })
-        .collect();
+    // The details of one side are read as they stand inside a whole object.
+    let objects: Vec<(Got<'_>, Counts)> = [
+        (Field::UsageObject, ""),
+        (Field::InputDetails, "input_token_details"),
+        (Field::OutputDetails, "output_token_details"),
+    ]
+    .into_iter()
+    .filter_map(|(field, place)| {
+        let got = reading.got(field)?;
+        let mut json = fields::json(got.value)?;
+        if !place.is_empty() {
+            json = serde_json::json!({ place: json });
+        }
+        let counts = Counts::read(&json);
+        (!counts.is_empty()).then_some((got, counts))
+    })
+    .collect();
     let mut usage = from_attributes(reading, provider, &objects, origin);
     for (got, counts) in &objects {
         complete(&mut usage, counts.usage(), got.key, IN_ITS_JSON, origin);
@@ -128,7 +137,11 @@ pub fn complete(
     take(&mut usage.prompt, more.prompt, "prompt_tokens");
     take(&mut usage.completion, more.completion, "completion_tokens");
     take(&mut usage.cache_read, more.cache_read, "cache_read_tokens");
-    take(&mut usage.cache_write, more.cache_write, "cache_write_tokens");
+    take(
+        &mut usage.cache_write,
+        more.cache_write,
+        "cache_write_tokens",
+    );
     take(&mut usage.reasoning, more.reasoning, "reasoning_tokens");
     take(&mut usage.cache_write_1h, more.cache_write_1h, "");
     take(&mut usage.audio_input, more.audio_input, "");
@@ -165,6 +178,7 @@ fn from_attributes(
         let told = counts.usage();
         reported.cache_read = reported.cache_read.or(told.cache_read);
         reported.cache_write = reported.cache_write.or(told.cache_write);
+        reported.reasoning = reported.reasoning.or(told.reasoning);
     }
     let mut excludes = (reading.dialect.excludes)(reading, provider);
     let said = reported.input.and_then(|input| {
@@ -172,9 +186,15 @@ fn from_attributes(
         uncached.or_else(|| objects.iter().find_map(|(_, c)| c.says_exclusive(input)))
     });
     excludes.cache = said.unwrap_or(excludes.cache);
+    let said = reported.output.and_then(|output| {
+        let mut all = objects.iter();
+        all.find_map(|(_, counts)| counts.says_reasoning_beside(output))
+    });
+    excludes.reasoning = said.unwrap_or(excludes.reasoning);
     let (mut usage, input_note, output_note) = normalise(reported, excludes);
     usage.cache_read = count(Field::CacheRead);
     usage.cache_write = cache_write;
+    usage.reasoning = count(Field::Reasoning);
     usage.cache_write_1h = cache_write_1h;
     usage.audio_input = count(Field::AudioInput);
     usage.audio_output = count(Field::AudioOutput);

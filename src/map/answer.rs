@@ -11,6 +11,9 @@ use super::{
 };
 use crate::{otlp::Value, record::Usage};
 
+/// Names under which an answer says its model.
+const MODELS: [&str; 4] = ["model", "modelVersion", "model_version", "model_name"];
+
 /// What is read of an answer.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Answer {
@@ -32,14 +35,18 @@ impl Answer {
             return None;
         }
         let json = fields::json(value)?;
-        let word = |key: &str| {
-            let word = json.get(key).and_then(Json::as_str)?;
-            Some(limits::name(word, limits::NAME_BYTES)).filter(|word| !word.is_empty())
+        let found = usage::find(&json);
+        // Who reports the usage knows the model, too.
+        let beside = found.and_then(|(_, holder)| MODELS.iter().find_map(|key| holder.get(*key)));
+        let own = MODELS.iter().find_map(|key| json.get(*key));
+        let word = |json: &Json| {
+            let word = limits::name(json.as_str()?, limits::NAME_BYTES);
+            (!word.is_empty()).then_some(word)
         };
         Some(Answer {
-            id: word("id"),
-            model: word("model").or_else(|| word("modelVersion")),
-            usage: usage::find(&json),
+            id: json.get("id").and_then(word),
+            model: own.or(beside).and_then(word),
+            usage: found.map(|(usage, _)| usage),
         })
     }
 }

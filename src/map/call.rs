@@ -45,6 +45,13 @@ pub fn record(subject: &Subject<'_, '_>) -> Option<LlmCall> {
             .numbers
             .retain(|(column, ..)| !column.ends_with("_tokens"));
     }
+    if is_embedding && usage.completion == Some(0) {
+        // An embedding has no output to count.
+        usage.completion = None;
+        origin
+            .numbers
+            .retain(|(column, ..)| *column != "completion_tokens");
+    }
     let content = Content::of(subject, is_embedding);
     let says_enough = usage.is_known()
         || (names.model.is_some() && (content.prompt.is_some() || content.response.is_some()));
@@ -80,7 +87,10 @@ pub fn record(subject: &Subject<'_, '_>) -> Option<LlmCall> {
         operation,
         status: subject.ending.status,
         provider: names.provider,
-        model: names.model,
+        model: names
+            .model
+            .or_else(|| names.response_model.clone())
+            .or_else(|| answer.model.clone()),
         response_model: names.response_model.or(answer.model),
         prompt_length: content.prompt.as_deref().map(limits::characters),
         response_length: content.response.as_deref().map(limits::characters),
@@ -272,11 +282,29 @@ fn parameters(subject: &Subject<'_, '_>) -> Map<String, Json> {
     let Some(got) = subject.reading.got(Field::Parameters) else {
         return Map::new();
     };
-    match fields::json(got.value) {
-        Some(Json::Object(map)) => map,
-        _ => Map::new(),
+    let Some(Json::Object(mut map)) = fields::json(got.value) else {
+        return Map::new();
+    };
+    for inner in PARAMETERS {
+        if let Some(Json::Object(more)) = map.remove(inner) {
+            for (key, value) in more {
+                map.entry(key).or_insert(value);
+            }
+        }
     }
+    map
 }
+
+/// Objects inside a request that hold its parameters.
+const PARAMETERS: [&str; 7] = [
+    "config",
+    "generation_config",
+    "generationConfig",
+    "generation_kwargs",
+    "inferenceConfig",
+    "options",
+    "model_kwargs",
+];
 
 /// A number that was asked for, the attribute it stands in, and what was done to get it.
 fn asked(
@@ -335,8 +363,12 @@ fn reported_cost(reading: &Reading<'_, '_>, origin: &mut Origin) -> Option<f64> 
         return None;
     };
     let key = text(got.key).into_owned();
-    origin.numbers.push(("reported_cost", key, "read in its JSON"));
-    let total = ["total", "total_cost"].iter().find_map(|key| parts.get(*key)?.as_f64());
+    origin
+        .numbers
+        .push(("reported_cost", key, "read in its JSON"));
+    let total = ["total", "total_cost"]
+        .iter()
+        .find_map(|key| parts.get(*key)?.as_f64());
     let usd = total.unwrap_or_else(|| parts.values().filter_map(Json::as_f64).sum());
     positive(usd).filter(|usd| usd.is_finite())
 }

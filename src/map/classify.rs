@@ -24,6 +24,8 @@ pub enum Kind {
     Speech,
     /// A word that some use for speech to text, and others for speech.
     PerhapsSpeech,
+    /// One try inside a call.
+    Attempt,
     /// A tool call.
     Tool,
     /// An agent, chain, workflow or task.
@@ -45,6 +47,7 @@ impl Kind {
             Kind::Retrieval => Role::Retrieval,
             Kind::Rerank => Role::Rerank,
             Kind::Speech | Kind::PerhapsSpeech => Role::Speech,
+            Kind::Attempt => Role::Attempt,
             Kind::Tool => Role::Tool,
             Kind::Container => Role::Rollup,
             Kind::Parse => Role::Parse,
@@ -76,10 +79,7 @@ pub fn kind(reading: &Reading<'_, '_>, span_name: &str) -> Option<Kind> {
 fn said_kind(reading: &Reading<'_, '_>) -> Option<Kind> {
     reading.kinds().find_map(|(dialect, word)| {
         let word = word.trim();
-        let entry = dialect
-            .kinds
-            .iter()
-            .find(|(known, _)| is_word(known, word));
+        let entry = dialect.kinds.iter().find(|(known, _)| is_word(known, word));
         entry.map(|(_, kind)| *kind)
     })
 }

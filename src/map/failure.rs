@@ -164,7 +164,9 @@ fn told_by(message: &str) -> Option<String> {
     let (_, after) = message.split_once("rror code: ")?;
     let code = after.get(..3)?;
     (code.bytes().all(|byte| byte.is_ascii_digit())
-        && !after.get(3..4).is_some_and(|next| next.as_bytes()[0].is_ascii_digit()))
+        && !after
+            .get(3..4)
+            .is_some_and(|next| next.as_bytes()[0].is_ascii_digit()))
     .then(|| code.to_owned())
 }
 

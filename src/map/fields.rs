@@ -87,8 +87,10 @@ fields! {
     UncachedInput: Count,
     /// Usage as one JSON object.
     UsageObject: Content,
-    /// Another one, which completes it.
-    MoreUsage: Content,
+    /// Details of the input, a JSON object: its members are parts.
+    InputDetails: Content,
+    /// Details of the output, a JSON object.
+    OutputDetails: Content,
     /// Output tokens spent on reasoning.
     Reasoning: Count,
     /// Input tokens that are audio.
@@ -219,6 +221,8 @@ fields! {
     CacheKeyHash: Text,
     /// Name of the pipeline.
     Pipeline: Text,
+    /// Known, and neither a field nor worth keeping.
+    Ignored: Content,
 }
 
 impl Field {
@@ -247,6 +251,7 @@ impl Field {
                 | Transcript
                 | Operation
                 | Pipeline
+                | Ignored
                 | Input
                 | Output
                 | Tags

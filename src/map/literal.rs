@@ -199,7 +199,14 @@ mod tests {
     #[test]
     fn anything_else_is_nothing() {
         for text in [
-            "", "hello there", "{'a': ", "{'a'}", "Usage(", "{\"a\": 1} x", "'", "nothing",
+            "",
+            "hello there",
+            "{'a': ",
+            "{'a'}",
+            "Usage(",
+            "{\"a\": 1} x",
+            "'",
+            "nothing",
             "{'a': {'a': {'a': {'a': {'a': {'a': {'a': {'a': {'a': {'a': {'a': {'a': {'a': {'a': {'a': {'a': {'a': {'a': 1}}}}}}}}}}}}}}}}}}",
         ] {
             assert_eq!(read(text), None, "{text}");

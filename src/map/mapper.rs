@@ -232,7 +232,7 @@ impl Mapper {
     fn add_records(&self, subject: &Subject<'_, '_>, is_request: bool, mapped: &mut MappedSpan) {
         let records = &mut mapped.records;
         match subject.kind {
-            Some(Kind::Chat | Kind::Media | Kind::Embedding | Kind::Container) => {
+            Some(Kind::Chat | Kind::Media | Kind::Embedding | Kind::Container | Kind::Attempt) => {
                 if let Some(call) = call::record(subject) {
                     records.push(Record::LlmCall(Box::new(call)));
                 }

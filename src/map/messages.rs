@@ -370,8 +370,14 @@ fn from_object(object: &Map<String, Json>, out: &mut Vec<Message>, depth: usize)
         out.push(message);
         return;
     }
-    for key in ["system", "instructions", "system_instruction"] {
-        if let Some(inner) = object.get(key) {
+    for key in [
+        "system",
+        "instructions",
+        "system_instruction",
+        "systemInstruction",
+    ] {
+        let config = || object.get("config")?.get(key);
+        if let Some(inner) = object.get(key).or_else(config) {
             let first = out.len();
             from_json(inner, out, depth + 1);
             out.iter_mut()

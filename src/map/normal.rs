@@ -123,8 +123,10 @@ pub fn provider(sent: &str) -> Option<String> {
         return None;
     }
     let ends = name.match_indices('.').rev().map(|(dot, _)| dot);
-    let known = known_provider(&name)
-        .or_else(|| ends.filter_map(|end| name.get(..end)).find_map(known_provider));
+    let known = known_provider(&name).or_else(|| {
+        ends.filter_map(|end| name.get(..end))
+            .find_map(known_provider)
+    });
     Some(known.map_or_else(|| limits::name(&name, limits::NAME_BYTES), str::to_owned))
 }
 

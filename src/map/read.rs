@@ -367,9 +367,7 @@ impl<'a> Reading<'_, 'a> {
         DIALECTS
             .iter()
             .zip(&self.kinds)
-            .filter_map(|(dialect, slot)| {
-                Some((*dialect, fields::scalar(self.at(*slot)?.value)?))
-            })
+            .filter_map(|(dialect, slot)| Some((*dialect, fields::scalar(self.at(*slot)?.value)?)))
     }
 
     /// True if a field got a value that only GenAI spans carry.

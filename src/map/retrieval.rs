@@ -90,7 +90,14 @@ fn query(reading: &Reading<'_, '_>) -> Option<String> {
 /// The query among the arguments of a function: the one that is named like one, or the first.
 fn asked(json: &Json) -> Option<String> {
     const NAMES: [&str; 9] = [
-        "query", "question", "q", "text", "input", "str_or_query_bundle", "query_str", "kwargs",
+        "query",
+        "question",
+        "q",
+        "text",
+        "input",
+        "str_or_query_bundle",
+        "query_str",
+        "kwargs",
         "args",
     ];
     match json {

@@ -6,7 +6,7 @@
 //! tell by their very name that they stand beside the whole and not inside it: Anthropic's and
 //! Bedrock's cache counts, Langfuse's buckets, Gemini's thoughts.
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::{
     accounting::{self, Reported},
@@ -108,22 +108,54 @@ const PATHS: &[(&str, Part, Place)] = &[
     ("cacheWriteInputTokens", CacheWrite, Beside),
     ("cache_write_input_tokens", CacheWrite, Beside),
     ("cacheWriteInputTokenCount", CacheWrite, Beside),
-    ("prompt_tokens_details.cache_write_tokens", CacheWrite, Inside),
-    ("prompt_tokens_details.cache_creation_tokens", CacheWrite, Inside),
+    (
+        "prompt_tokens_details.cache_write_tokens",
+        CacheWrite,
+        Inside,
+    ),
+    (
+        "prompt_tokens_details.cache_creation_tokens",
+        CacheWrite,
+        Inside,
+    ),
     ("input_token_details.cache_creation", CacheWrite, Inside),
     ("inputTokens.cacheWrite", CacheWrite, Inside),
     ("inputTokenDetails.cacheWriteTokens", CacheWrite, Inside),
     ("cache_write_tokens", CacheWrite, Inside),
     ("input_cache_creation", CacheWrite, Bucket),
     ("input_cache_write", CacheWrite, Bucket),
-    ("cache_creation.ephemeral_5m_input_tokens", CacheWrite5m, Beside),
-    ("cache_creation.ephemeral_1h_input_tokens", CacheWrite1h, Beside),
-    ("input_token_details.ephemeral_5m_input_tokens", CacheWrite5m, Inside),
-    ("input_token_details.ephemeral_1h_input_tokens", CacheWrite1h, Inside),
-    ("cache_creation_input_tokens_above_1hr", CacheWrite1h, Inside),
+    (
+        "cache_creation.ephemeral_5m_input_tokens",
+        CacheWrite5m,
+        Beside,
+    ),
+    (
+        "cache_creation.ephemeral_1h_input_tokens",
+        CacheWrite1h,
+        Beside,
+    ),
+    (
+        "input_token_details.ephemeral_5m_input_tokens",
+        CacheWrite5m,
+        Inside,
+    ),
+    (
+        "input_token_details.ephemeral_1h_input_tokens",
+        CacheWrite1h,
+        Inside,
+    ),
+    (
+        "cache_creation_input_tokens_above_1hr",
+        CacheWrite1h,
+        Inside,
+    ),
     ("input_cache_creation_5m", CacheWrite5m, Bucket),
     ("input_cache_creation_1h", CacheWrite1h, Bucket),
-    ("completion_tokens_details.reasoning_tokens", Reasoning, Inside),
+    (
+        "completion_tokens_details.reasoning_tokens",
+        Reasoning,
+        Inside,
+    ),
     ("output_tokens_details.reasoning_tokens", Reasoning, Inside),
     ("output_tokens_details.thinking_tokens", Reasoning, Inside),
     ("output_token_details.reasoning", Reasoning, Inside),
@@ -141,7 +173,11 @@ const PATHS: &[(&str, Part, Place)] = &[
     ("input_token_details.audio", AudioInput, Inside),
     ("input_audio", AudioInput, Bucket),
     ("input_audio_tokens", AudioInput, Bucket),
-    ("completion_tokens_details.audio_tokens", AudioOutput, Inside),
+    (
+        "completion_tokens_details.audio_tokens",
+        AudioOutput,
+        Inside,
+    ),
     ("output_tokens_details.audio_tokens", AudioOutput, Inside),
     ("output_token_details.audio", AudioOutput, Inside),
     ("output_audio", AudioOutput, Bucket),
@@ -263,6 +299,20 @@ impl Counts {
         }
     }
 
+    /// Whether a number reported elsewhere for the output of the same call leaves out the
+    /// reasoning; `None` if this object can't tell.
+    pub fn says_reasoning_beside(&self, output: i64) -> Option<bool> {
+        let reasoning = self.count(Reasoning).filter(|count| *count > 0)?;
+        let raw = self
+            .count(Output)
+            .filter(|_| self.is_beside(Reasoning, Output))?;
+        if output == raw {
+            Some(true)
+        } else {
+            (output == raw + reasoning).then_some(false)
+        }
+    }
+
     /// The object's own numbers, made inclusive.
     pub fn usage(&self) -> Usage {
         let output = self.count(Output);
@@ -302,8 +352,8 @@ impl Counts {
     }
 }
 
-/// The usage object in a provider's answer, wherever it stands in it.
-pub fn find(json: &Json) -> Option<Usage> {
+/// The usage object in a provider's answer, wherever it stands in it, and what it stands in.
+pub fn find(json: &Json) -> Option<(Usage, &Map<String, Json>)> {
     const NAMES: [&str; 6] = [
         "usage",
         "usage_metadata",
@@ -320,7 +370,7 @@ pub fn find(json: &Json) -> Option<Usage> {
                     let counts = object.get(name).map(Counts::read).unwrap_or_default();
                     let usage = counts.usage();
                     if usage.is_known() {
-                        return Some(usage);
+                        return Some((usage, object));
                     }
                 }
                 if depth < MAX_DEPTH {
@@ -451,7 +501,7 @@ mod tests {
     fn usage_is_found_in_an_answer() {
         let answer = json!({"replies": [{"content": "x", "meta": {"usage": {
             "prompt_tokens": 3, "completion_tokens": 4}}}]});
-        assert_eq!(find(&answer).unwrap().prompt, Some(3));
+        assert_eq!(find(&answer).unwrap().0.prompt, Some(3));
         assert_eq!(find(&json!({"usage": {}, "input": "a question"})), None);
         assert_eq!(find(&json!({"text": {"tokens": 3}})), None);
     }

@@ -34,7 +34,11 @@ macro_rules! dialects {
     };
 }
 
-dialects! { langfuse, openinference, vercel, mlflow, openlit, otel, traceloop, plain }
+dialects! {
+    langfuse, langsmith, openinference, vercel, mlflow, laminar, livekit, pipecat, spring, haystack,
+    adk, strands, pydantic, openlit, litellm, crewai, llamaindex, openai_agents, semantic_kernel,
+    helicone, otel, traceloop, plain,
+}
 
 /// Who wrote a span if nothing says more.
 pub static DEFAULT: &Dialect = &otel::DIALECT;

@@ -62,12 +62,7 @@ fn mapped(scenario: &Path) -> Mapped {
         if file.extension().is_some_and(|ext| ext == "json") {
             body = otlp::json::to_protobuf(signal, &body).unwrap();
         }
-        mapper.map(
-            signal,
-            &body,
-            1_795_300_000_000_000_000,
-            &mut out,
-        );
+        mapper.map(signal, &body, 1_795_300_000_000_000_000, &mut out);
     }
     assert_eq!(out.rejected, 0, "{}", scenario.display());
     out

@@ -1,0 +1,57 @@
+//! Google's Agent Development Kit. Source: google/adk-python, src/google/adk/telemetry/tracing.py.
+//!
+//! | attribute | column |
+//! |---|---|
+//! | the conventions' own | see `otel` |
+//! | `gcp.vertex.agent.llm_request` | model, temperature, max_tokens, prompt, system_prompt |
+//! | `gcp.vertex.agent.llm_response` | response, finish_reason, cache and reasoning tokens |
+//! | `gcp.vertex.agent.session_id` | session_id |
+//!
+//! Quirks: `call_llm` may come without an operation's name, so its name says it. The output leaves
+//! out the thoughts, which stand in the response only (`usage_metadata.thoughts_token_count`).
+//! Tools carry `{}` as request and response. With Google's own instrumentation on, a
+//! `generate_content` span shows the call again below `call_llm`.
+
+use super::{BLANK, Dialect};
+use crate::map::{accounting::Excludes, classify::Kind, fields::Field, read::Reading};
+
+pub const DIALECT: Dialect = Dialect {
+    name: "adk",
+    scopes: &["gcp.vertex.agent", "google.adk"],
+    signs: &["gcp.vertex.agent.llm_request", "gcp.vertex.agent.session_id"],
+    names: &[
+        ("call_llm", Kind::Chat),
+        ("invocation", Kind::Container),
+        ("execute_tool (merged)", Kind::Aside),
+        ("send_data", Kind::Aside),
+    ],
+    keys: &[
+        ("gcp.vertex.agent.llm_request", Field::Input),
+        ("gcp.vertex.agent.llm_response", Field::Output),
+    ],
+    own: &[
+        ("gcp.vertex.agent.llm_request", Field::Parameters),
+        ("gcp.vertex.agent.llm_response", Field::UsageObject),
+        ("gen_ai.usage.experimental.reasoning_tokens", Field::Reasoning),
+    ],
+    context: &[
+        ("gcp.vertex.agent.session_id", "session_id"),
+        ("gcp.vertex.agent.user_id", "user_id"),
+    ],
+    dropped: &[
+        "gcp.vertex.agent.invocation_id",
+        "gcp.vertex.agent.event_id",
+        "gcp.vertex.agent.tool_call_args",
+        "gcp.vertex.agent.tool_response",
+        "gcp.vertex.agent.data",
+    ],
+    excludes,
+    ..BLANK
+};
+
+fn excludes(_: &Reading<'_, '_>, _: Option<&str>) -> Excludes {
+    Excludes {
+        cache: false,
+        reasoning: true,
+    }
+}

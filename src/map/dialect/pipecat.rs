@@ -1,0 +1,43 @@
+//! Pipecat (speech in, speech out). Source: pipecat-ai/pipecat, src/pipecat/utils/tracing.
+//!
+//! | attribute | column |
+//! |---|---|
+//! | span name | `stt` is speech to text, `llm` calls, `tts` speaks, `turn` and `conversation` wrap |
+//! | the conventions' own | provider (a class's name without `Service`), model, tokens: see `otel` |
+//! | `input`, `output`, `system_instruction` | prompt, response, system_prompt |
+//! | `metrics.ttfb` | ttft_ms, from seconds |
+//! | `transcript`, `is_final`, `language` | transcript_length, word_count, language |
+//! | `conversation.id`, `user_id` | session_id, user_id |
+//! | `stream` | streamed |
+//!
+//! Quirks: a transcription's seconds are not exported, so its cost is unknown; a transcript that
+//! is not final is a piece of one that is, and is not billed.
+
+use super::{BLANK, Dialect};
+use crate::map::{classify::Kind, fields::Field};
+
+pub const DIALECT: Dialect = Dialect {
+    name: "pipecat",
+    scopes: &["pipecat"],
+    names: &[
+        ("stt", Kind::Speech),
+        ("llm", Kind::Chat),
+        ("tts", Kind::Media),
+        ("turn", Kind::Container),
+        ("conversation", Kind::Container),
+        ("llm_setup", Kind::Aside),
+        ("llm_request", Kind::Chat),
+        ("llm_response", Kind::Chat),
+    ],
+    own: &[
+        ("metrics.ttfb", Field::TtftSeconds),
+        ("input", Field::InputMessages),
+        ("output", Field::OutputText),
+        ("system_instruction", Field::SystemPrompt),
+        ("system", Field::SystemPrompt),
+        ("stream", Field::Streamed),
+        ("tools", Field::Ignored),
+        ("text", Field::Input),
+    ],
+    ..BLANK
+};
