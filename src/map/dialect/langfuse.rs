@@ -70,8 +70,16 @@ pub const DIALECT: Dialect = Dialect {
     ],
     context: &[
         ("langfuse.user.id", "user_id"),
+        (
+            "langfuse.observation.metadata.langfuse_user_id",
+            "user_id",
+        ),
         ("langfuse.trace.metadata.user_id", "user_id"),
         ("langfuse.session.id", "session_id"),
+        (
+            "langfuse.observation.metadata.langfuse_session_id",
+            "session_id",
+        ),
         ("langfuse.environment", "environment"),
         ("langfuse.experiment.name", "experiment"),
     ],

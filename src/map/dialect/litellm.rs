@@ -8,13 +8,14 @@
 //! | `llm.PROVIDER.*` of `raw_gen_ai_request` | nothing: that span repeats the call as it was sent |
 //! | `metadata.user_api_key_user_id`, `metadata.user_api_key_end_user_id`, `llm.user` | user_id |
 //! | `metadata.litellm_session_id`, `metadata.session_id` | session_id |
+//! | `SpanAttributes.LLM_PROMPTS.N.*`, `….LLM_COMPLETIONS.N.*` (to 1.7) | prompt, response, finish_reason: the constants' names instead of their values |
 //!
 //! Quirks: booleans are words ("False"). A stream's response model is the requested one. An
 //! embedding counts 0 output tokens. Metadata comes as Python's `repr`, one attribute a key,
 //! most of them empty. The proxy's own span ("Received Proxy Server Request") is no call.
 
 use super::{BLANK, Dialect};
-use crate::map::{classify::Kind, fields::Field};
+use crate::map::{classify::Kind, fields::Field, messages::Family};
 
 pub const DIALECT: Dialect = Dialect {
     name: "litellm",
@@ -39,6 +40,10 @@ pub const DIALECT: Dialect = Dialect {
         ("metadata.user_api_key_user_id", "user_id"),
         ("metadata.litellm_session_id", "session_id"),
         ("metadata.session_id", "session_id"),
+    ],
+    families: &[
+        ("SpanAttributes.LLM_PROMPTS", Family::Input),
+        ("SpanAttributes.LLM_COMPLETIONS", Family::Output),
     ],
     dropped: &["hidden_params", "litellm.provider.model"],
     ..BLANK
