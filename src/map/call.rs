@@ -160,7 +160,8 @@ impl Names {
             .text(Field::RequestModel)
             .map(Cow::into_owned)
             .or_else(|| parameter_text(parameters, &["model", "model_name", "modelId", "model_id"]))
-            .or_else(|| any.clone());
+            .or_else(|| any.clone())
+            .or_else(|| named_model(subject));
         let said = [Field::Provider, Field::ProviderHint]
             .into_iter()
             .find_map(|field| normal::provider(&reading.text(field)?));
@@ -189,6 +190,15 @@ impl Names {
             response_model,
         }
     }
+}
+
+/// The model in a span's name: the conventions call a span `{operation} {model}`, and a call that
+/// failed early may have nothing else.
+fn named_model(subject: &Subject<'_, '_>) -> Option<String> {
+    let (operation, model) = subject.name.split_once(' ')?;
+    let names_model = ["chat", "embeddings", "text_completion", "generate_content"];
+    let is_model = names_model.contains(&operation) && !model.contains([' ', '{']);
+    (is_model && subject.reading.got(Field::ResponseModel).is_none()).then(|| model.to_owned())
 }
 
 struct Content {

@@ -4,7 +4,7 @@
 //! presence of usage or a model (a chain that sums its calls is no call). Then what the attributes
 //! show. A bare HTTP client span is never a call, whichever host it talks to.
 
-use super::{fields::Field, messages::Family, normal, read::Reading};
+use super::{dialect::DEFAULT, fields::Field, messages::Family, normal, read::Reading};
 use crate::record::Role;
 
 /// Kinds of work.
@@ -84,8 +84,13 @@ fn said_kind(reading: &Reading<'_, '_>) -> Option<Kind> {
     })
 }
 
-/// True if a dialect's word for a kind is this one.
+/// True if a dialect's word for a kind is this one; `*` at an end stands for anything there.
 fn is_word(known: &str, word: &str) -> bool {
+    if let Some(start) = known.strip_suffix('*') {
+        return word
+            .get(..start.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(start));
+    }
     match known.strip_prefix('*') {
         Some(end) => word
             .len()
@@ -96,9 +101,13 @@ fn is_word(known: &str, word: &str) -> bool {
     }
 }
 
-/// What the span's own dialect means by the span's name.
+/// What the span's own dialect means by the span's name, or else what the conventions do
+/// (`{operation} {target}`), if the span is known to be GenAI's.
 fn named_kind(reading: &Reading<'_, '_>, span_name: &str) -> Option<Kind> {
-    let mut names = reading.dialect.names.iter();
+    if !reading.is_by_scope && !reading.is_genai() {
+        return None;
+    }
+    let mut names = reading.dialect.names.iter().chain(DEFAULT.names);
     names
         .find(|(name, _)| is_word(name, span_name))
         .map(|(_, kind)| *kind)

@@ -12,6 +12,9 @@ use crate::otlp::{Value, value::text};
 /// What masking SDKs put where content was.
 pub const REDACTED: &str = "__REDACTED__";
 
+/// How Logfire's scrubbing begins: `[Scrubbed due to 'session']`.
+const SCRUBBED: &[u8] = b"[Scrubbed due to ";
+
 /// Tokens beyond this are a bug of the sender, not a count.
 const MAX_COUNT: i64 = 1 << 40;
 
@@ -135,6 +138,8 @@ fields! {
     InputMessages: Content,
     /// Messages answered.
     OutputMessages: Content,
+    /// Message events of the conventions as one JSON list, question and answer together.
+    EventList: Content,
     /// The answer as text, whatever it looks like.
     OutputText: Content,
     /// The whole input of a span of any kind.
@@ -276,7 +281,7 @@ pub fn is_blank(value: Value<'_>) -> bool {
         Value::Empty => true,
         Value::Str(bytes) => {
             let bytes = bytes.trim_ascii();
-            bytes.is_empty() || bytes == REDACTED.as_bytes()
+            bytes.is_empty() || bytes == REDACTED.as_bytes() || bytes.starts_with(SCRUBBED)
         }
         Value::Array(bytes) | Value::Map(bytes) | Value::Bytes(bytes) => bytes.is_empty(),
         Value::Bool(_) | Value::Int(_) | Value::Double(_) => false,

@@ -116,6 +116,8 @@ pub struct Reading<'s, 'a> {
     pub dialect: &'static Dialect,
     /// Name of the instrumentation scope.
     pub scope: &'s str,
+    /// True if that name shows the dialect: then the span is GenAI's even without attributes.
+    pub is_by_scope: bool,
 }
 
 // === impl Lookup ===
@@ -337,6 +339,7 @@ impl<'a> Scratch<'a> {
             rest: &self.rest,
             dialect,
             scope,
+            is_by_scope: scope_dialect.is_some(),
         }
     }
 }

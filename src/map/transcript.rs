@@ -51,6 +51,12 @@ impl Transcript {
                 _ => list(Family::Output, Field::OutputMessages, Field::Output),
             },
         };
+        if let Some(Json::Array(events)) = reading
+            .got(Field::EventList)
+            .and_then(|got| fields::json(got.value))
+        {
+            transcript.add_list(&events);
+        }
         if let Some(got) = reading.got(Field::SystemPrompt) {
             let texts = messages::read(got.value).into_iter().map(|m| m.text);
             let text = texts.collect::<Vec<_>>().join("\n");
@@ -62,6 +68,27 @@ impl Transcript {
             transcript.input.insert(0, system);
         }
         transcript
+    }
+
+    /// Adds message events that stand in one list. Where no event is a choice, the assistant's
+    /// last words are the answer.
+    fn add_list(&mut self, events: &[Json]) {
+        let before = (self.input.len(), self.output.len());
+        for event in events {
+            if event.get("event.name").and_then(Json::as_str) == Some("gen_ai.choice") {
+                self.output
+                    .extend(messages::read_json(event, Speaker::Assistant));
+            } else {
+                self.input
+                    .extend(messages::read_json(event, Speaker::Unknown));
+            }
+        }
+        if self.output.len() == before.1 {
+            let is_answer = |m: &Message| m.speaker == Speaker::Assistant;
+            let end = self.input.iter().rposition(|m| !is_answer(m));
+            let end = end.map_or(before.0, |last| last + 1).max(before.0);
+            self.output.extend(self.input.split_off(end));
+        }
     }
 
     /// Adds what an event brings; log events carry it in their body, span events as attributes.

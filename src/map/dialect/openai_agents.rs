@@ -34,7 +34,7 @@ pub const DIALECT: Dialect = Dialect {
         ("raw_input", Field::Input),
         ("response", Field::Output),
         ("model_config", Field::Parameters),
-        ("events", Field::InputMessages),
+        ("events", Field::EventList),
     ],
     ..BLANK
 };

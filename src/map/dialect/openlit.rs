@@ -17,11 +17,17 @@
 //! it. The HTTP span below a call has no GenAI attribute.
 
 use super::{BLANK, Dialect};
-use crate::map::{accounting::Excludes, fields::Field, read::Reading};
+use crate::map::{accounting::Excludes, classify::Kind, fields::Field, read::Reading};
 
 pub const DIALECT: Dialect = Dialect {
     name: "openlit",
     scopes: &["openlit"],
+    // A call that failed has its name alone.
+    names: &[
+        ("*.chat.completions", Kind::Chat),
+        ("anthropic.messages", Kind::Chat),
+        ("*.embeddings", Kind::Embedding),
+    ],
     own: &[
         ("gen_ai.server.time_to_first_token", Field::TtftSeconds),
         ("gen_ai.agent.instructions", Field::SystemPrompt),

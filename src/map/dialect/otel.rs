@@ -94,6 +94,10 @@ pub const DIALECT: Dialect = Dialect {
             Field::CacheWrite,
         ),
         ("gen_ai.usage.cache_write_input_tokens", Field::CacheWrite),
+        (
+            "gen_ai.usage.details.cache_creation_input_tokens",
+            Field::CacheWrite,
+        ),
         ("gen_ai.usage.cache_write_tokens", Field::CacheWrite),
         ("gen_ai.usage.details.cache_write_tokens", Field::CacheWrite),
         (
@@ -166,6 +170,7 @@ pub const DIALECT: Dialect = Dialect {
         ("gen_ai.response.stop_reason", Field::FinishReason),
         ("anthropic.message.stop_reason", Field::FinishReason),
         ("gen_ai.request.stream", Field::Streamed),
+        ("gen_ai.request.is_stream", Field::Streamed),
         ("gen_ai.response.time_to_first_chunk", Field::TtftSeconds),
         (
             "gen_ai.client.operation.time_to_first_chunk",
@@ -213,6 +218,17 @@ pub const DIALECT: Dialect = Dialect {
         ("http.response.status_code", Field::HttpStatus),
         ("code.function.name", Field::FunctionName),
         ("code.function", Field::FunctionName),
+    ],
+    names: &[
+        ("chat *", Kind::Chat),
+        ("text_completion *", Kind::Chat),
+        ("generate_content *", Kind::Chat),
+        ("embeddings *", Kind::Embedding),
+        ("invoke_agent *", Kind::Container),
+        ("invoke_workflow *", Kind::Container),
+        ("execute_tool *", Kind::Tool),
+        ("create_agent *", Kind::Aside),
+        ("retrieval *", Kind::Retrieval),
     ],
     context: &[
         ("user.id", "user_id"),
