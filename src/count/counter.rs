@@ -6,11 +6,13 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     Config, Counted,
+    answers::Answers,
     family::{Family, Node, Request, Sums},
     rule,
 };
 use crate::record::{
-    Amendment, Change, Link, MappedSpan, PipelineRequest, Record, SpanId, SpanKey, TraceId,
+    Amendment, Change, Context, Counted as Verdict, Link, MappedSpan, PipelineRequest, Record,
+    SpanId, SpanKey, TraceId,
 };
 
 /// Counts each call once. One per lane; not shared.
@@ -22,6 +24,9 @@ pub struct Counter {
     /// (turn, trace), oldest first; entries whose turn has passed are stale.
     turns: VecDeque<(u64, TraceId)>,
     turn: u64,
+    /// Spans that started up to here (Unix ns) may be stored and not remembered.
+    blind_until: i64,
+    answers: Answers,
 }
 
 impl Counter {
@@ -33,43 +38,161 @@ impl Counter {
             families: FxHashMap::default(),
             turns: VecDeque::new(),
             turn: 0,
+            blind_until: i64::MIN,
+            answers: Answers::default(),
         }
     }
 
     /// Remembers spans that are stored already, so that what is above or below them is judged
-    /// with them. For the start of a lane.
-    pub fn warm(&mut self, mut stored: Vec<MappedSpan>) {
+    /// with them.
+    pub fn warm(&mut self, stored: Vec<MappedSpan>) {
+        self.recall(stored);
+        self.forget();
+    }
+
+    /// Everything that started up to then (Unix ns) may be stored without being remembered.
+    pub fn is_blind_until(&mut self, unix_ns: i64) {
+        self.blind_until = self.blind_until.max(unix_ns);
+    }
+
+    /// The traces of these spans that may be stored in part without being remembered, and within
+    /// which bounds their spans started (Unix ns). `is_shared`: others write to the store, too.
+    pub fn strangers(&self, spans: &[MappedSpan], is_shared: bool) -> Vec<(TraceId, i64, i64)> {
+        let mut found: FxHashMap<TraceId, (i64, i64)> = FxHashMap::default();
+        for span in spans {
+            let matters = span.is_genai || !span.records.is_empty() || span.context.is_some();
+            let may_be_stored = is_shared || span.started_at <= self.blind_until;
+            if matters && may_be_stored && !self.families.contains_key(&span.key.trace_id) {
+                let (from, to) = found
+                    .entry(span.key.trace_id)
+                    .or_insert((span.started_at, span.started_at));
+                *from = span.started_at.min(*from);
+                *to = span.started_at.max(*to);
+            }
+        }
+        found
+            .into_iter()
+            .map(|(id, (from, to))| (id, from, to))
+            .collect()
+    }
+
+    /// Judges traces again together with what is stored of them: what somebody else stored, or
+    /// what this memory lost. Only changes to stored rows come of it.
+    pub fn reconcile(&mut self, stored: Vec<MappedSpan>) -> Counted {
         let mut counted = Counted::default();
-        let touched = self.admit(&mut stored, &mut Vec::new(), &mut counted);
-        for trace in touched {
-            let Some((_, family)) = self.families.get_mut(&trace) else {
-                continue;
-            };
-            let verdicts = rule::verdicts(family);
-            let ids: Vec<SpanId> = family.nodes.keys().copied().collect();
-            for id in ids {
-                let (context, parent) = (family.full_context(id), family.parent_call(id));
-                let Some(node) = family.nodes.get_mut(&id) else {
-                    continue;
-                };
-                node.told_context = context;
-                node.told_parent_call = parent;
-                node.verdict = verdicts.get(&id).copied().unwrap_or_default();
-                node.emitted = true;
-                node.linked = true;
+        let mut touched = self.recall(stored);
+        self.settle_answers(&mut touched);
+        for trace_id in touched {
+            if let Some((_, family)) = self.families.get_mut(&trace_id) {
+                amend(trace_id, family, &mut counted);
             }
         }
         self.forget();
+        counted
+    }
+
+    /// Remembers what is stored as it is stored, and says which traces have it. What was believed
+    /// to be stored gives way: another process may have stored the same span first.
+    fn recall(&mut self, mut stored: Vec<MappedSpan>) -> Vec<TraceId> {
+        let mut told: FxHashMap<SpanKey, (Verdict, Option<SpanId>)> = FxHashMap::default();
+        let mut sums: Vec<(SpanKey, Sums)> = Vec::new();
+        for span in &stored {
+            for record in &span.records {
+                match record {
+                    Record::LlmCall(call) => {
+                        let parent = call
+                            .parent_call_id
+                            .as_deref()
+                            .and_then(|id| id.split_once('-'));
+                        let parent = parent.and_then(|(_, span)| SpanId::from_hex(span));
+                        told.insert(span.key, (call.counted, parent));
+                    }
+                    Record::Retrieval(search) => {
+                        told.insert(span.key, (search.counted, None));
+                    }
+                    Record::PipelineRequest(row) => sums.push((
+                        span.key,
+                        Sums {
+                            stages: row.stages,
+                            tokens: row.tokens,
+                            cost: row.cost,
+                        },
+                    )),
+                    _ => {}
+                }
+            }
+        }
+        let contexts: Vec<(SpanKey, Option<Box<Context>>)> = stored
+            .iter()
+            .map(|span| (span.key, span.context.clone()))
+            .collect();
+        let mut traces: FxHashSet<TraceId> = stored.iter().map(|span| span.key.trace_id).collect();
+        let mut touched = self.admit(&mut stored, &mut Vec::new(), &mut Counted::default());
+        for trace in &touched {
+            traces.remove(trace);
+        }
+        touched.extend(traces);
+        for (key, context) in contexts {
+            let Some((_, family)) = self.families.get_mut(&key.trace_id) else {
+                continue;
+            };
+            let Some(node) = family.nodes.get_mut(&key.span_id) else {
+                continue;
+            };
+            let (verdict, parent) = told.get(&key).copied().unwrap_or_default();
+            node.verdict = verdict;
+            node.told_parent_call = parent;
+            if told.contains_key(&key) || node.told_context.is_none() {
+                node.told_context = context;
+            }
+            node.emitted = true;
+            node.linked = true;
+        }
+        for (key, stored) in sums {
+            let Some((_, family)) = self.families.get_mut(&key.trace_id) else {
+                continue;
+            };
+            let verdicts = family
+                .nodes
+                .iter()
+                .filter(|(_, node)| node.facts.is_some())
+                .map(|(id, node)| (*id, node.verdict))
+                .collect();
+            let known = rule::sums(family, key.span_id, &verdicts);
+            if let Some(request) = family
+                .nodes
+                .get_mut(&key.span_id)
+                .and_then(|node| node.request.as_mut())
+            {
+                // A row that this memory wrote itself has its own sums.
+                if request.held.take().is_some() {
+                    request.base = stored.plus(&known, -1.0);
+                    request.told = stored;
+                }
+            }
+        }
+        touched
     }
 
     /// Counts a batch of priced spans and leaves it empty, its memory kept for the next.
     pub fn count(&mut self, spans: &mut Vec<MappedSpan>) -> Counted {
         let mut counted = Counted::default();
         let mut fresh = Vec::with_capacity(spans.len());
-        let touched = self.admit(spans, &mut fresh, &mut counted);
+        let mut touched = self.admit(spans, &mut fresh, &mut counted);
+        self.settle_answers(&mut touched);
         for trace_id in touched {
             if let Some((_, family)) = self.families.get_mut(&trace_id) {
+                let before = counted.amendments.len();
                 amend(trace_id, family, &mut counted);
+                let new = counted.amendments.get(before..).unwrap_or_default();
+                let has_new_sums = new
+                    .iter()
+                    .any(|amendment| matches!(amendment.change, Change::Request { .. }));
+                family.was_open |= family.has_orphan() || family.holds_request();
+                if has_new_sums || (family.was_open && family.may_matter()) {
+                    let (from, to) = family.times();
+                    counted.open.push((trace_id, from, to));
+                }
             }
         }
         for (key, mut record) in fresh {
@@ -88,6 +211,18 @@ impl Counter {
         self.families
             .get(&key.trace_id)
             .is_some_and(|(_, family)| family.nodes.contains_key(&key.span_id))
+    }
+
+    /// The traces that are remembered and have something of ours, and within which bounds their
+    /// spans started, Unix ns.
+    pub fn traces(&self) -> Vec<(TraceId, i64, i64)> {
+        let families = self.families.iter();
+        let ours = families.filter(|(_, (_, family))| family.is_genai());
+        ours.map(|(id, (_, family))| {
+            let (from, to) = family.times();
+            (*id, from, to)
+        })
+        .collect()
     }
 
     /// Spans remembered now.
@@ -118,6 +253,7 @@ impl Counter {
                         node.request = Some(Box::new(Request {
                             held: Some(row),
                             told: Sums::default(),
+                            base: Sums::default(),
                         }));
                     }
                     record => {
@@ -125,6 +261,9 @@ impl Counter {
                         fresh.push((span.key, record));
                     }
                 }
+            }
+            if let Some(answer) = node.facts.as_ref().and_then(|facts| facts.answer) {
+                self.answers.add(answer, span.key);
             }
             family.nodes.insert(span.key.span_id, node);
             self.spans += 1;
@@ -154,6 +293,26 @@ impl Counter {
                 && let Some((_, family)) = self.families.remove(&trace_id)
             {
                 self.spans -= family.nodes.len();
+                self.blind_until = self.blind_until.max(family.times().1);
+                self.answers.remove(trace_id, &family);
+            }
+        }
+    }
+
+    /// Finds calls that spans of several traces show, and lets one trace stand for each. Traces
+    /// where that changes something are touched, too.
+    fn settle_answers(&mut self, touched: &mut Vec<TraceId>) {
+        let changed = self.answers.settle(&self.families, touched);
+        for (key, is_elsewhere) in changed {
+            let node = self
+                .families
+                .get_mut(&key.trace_id)
+                .and_then(|(_, family)| family.nodes.get_mut(&key.span_id));
+            if let Some(node) = node {
+                node.is_elsewhere = is_elsewhere;
+                if !touched.contains(&key.trace_id) {
+                    touched.push(key.trace_id);
+                }
             }
         }
     }
@@ -268,6 +427,8 @@ fn requests(
             continue;
         }
         let sums = rule::sums(family, id, verdicts);
+        let base = family.nodes.get(&id).and_then(|node| node.request.as_ref());
+        let sums = base.map_or(sums.clone(), |request| request.base.plus(&sums, 1.0));
         let Some(node) = family.nodes.get_mut(&id) else {
             continue;
         };

@@ -12,6 +12,9 @@ use crate::record::{
 /// Ancestors are followed this far up; also what ends a cycle of parent ids.
 const MAX_DEPTH: usize = 256;
 
+/// Ids of answers shorter than this are no provider's.
+const SHORTEST_ANSWER_ID: usize = 8;
+
 /// One span of a trace.
 #[derive(Debug, Default)]
 pub(super) struct Node {
@@ -40,6 +43,8 @@ pub(super) struct Node {
     pub is_tie: bool,
     /// True once its link has left.
     pub linked: bool,
+    /// True if a span of another trace shows the same call and stands for it.
+    pub is_elsewhere: bool,
 }
 
 /// What the rule looks at.
@@ -52,6 +57,8 @@ pub(super) struct Facts {
     pub model: Option<u64>,
     /// How much the span says: usage first, then content.
     pub richness: (bool, bool),
+    /// Hash of the provider's id of the answer.
+    pub answer: Option<u64>,
 }
 
 /// What usage is compared and summed by.
@@ -77,6 +84,8 @@ pub(super) struct Request {
     /// The row, until something of ours is known below it.
     pub held: Option<Box<PipelineRequest>>,
     pub told: Sums,
+    /// What the stored row holds besides the sums over the spans that are known here.
+    pub base: Sums,
 }
 
 /// Sums over the counted rows below a root.
@@ -91,6 +100,32 @@ pub(super) struct Sums {
 #[derive(Debug, Default)]
 pub(super) struct Family {
     pub nodes: FxHashMap<SpanId, Node>,
+    /// True once a span came before its parent, or without it.
+    pub was_open: bool,
+}
+
+impl Sums {
+    /// Adds up, or takes away with `sign` -1; a part that neither knows stays unknown.
+    pub fn plus(&self, more: &Sums, sign: f64) -> Sums {
+        let ms = |a: Option<f64>, b: Option<f64>| match (a, b) {
+            (None, None) => None,
+            (a, b) => Some((a.unwrap_or(0.0) + sign * b.unwrap_or(0.0)).max(0.0)),
+        };
+        let (a, b) = (&self.stages, &more.stages);
+        Sums {
+            stages: StageTimes {
+                embedding_ms: ms(a.embedding_ms, b.embedding_ms),
+                vector_search_ms: ms(a.vector_search_ms, b.vector_search_ms),
+                rerank_ms: ms(a.rerank_ms, b.rerank_ms),
+                llm_ms: ms(a.llm_ms, b.llm_ms),
+                json_parsing_ms: ms(a.json_parsing_ms, b.json_parsing_ms),
+                stt_ms: ms(a.stt_ms, b.stt_ms),
+            },
+            tokens: ms(self.tokens.map(|n| n as f64), more.tokens.map(|n| n as f64))
+                .map(|n| n as i64),
+            cost: ms(self.cost, more.cost),
+        }
+    }
 }
 
 impl Node {
@@ -132,6 +167,7 @@ impl Facts {
                     .map(|c| c.usd),
                 model: None,
                 richness: (false, false),
+                answer: None,
             }),
             _ => None,
         })
@@ -159,6 +195,12 @@ impl Facts {
                 call.usage.is_known(),
                 call.response.is_some() || call.prompt.is_some(),
             ),
+            // Short ids are an app's own numbering.
+            answer: call
+                .response_id
+                .as_ref()
+                .filter(|id| id.len() >= SHORTEST_ANSWER_ID && role == Role::Call)
+                .map(hash),
         }
     }
 
@@ -176,6 +218,7 @@ impl Facts {
                 retrieval.hits.is_some() || retrieval.scores.is_some(),
                 retrieval.query.is_some(),
             ),
+            answer: None,
         }
     }
 }
@@ -239,6 +282,33 @@ impl Family {
         self.ancestors(id)
             .find(|(_, node)| node.is_call_row())
             .map(|(id, _)| id)
+    }
+
+    /// True if a span's parent is not known: part of the trace is elsewhere, or still to come.
+    pub fn has_orphan(&self) -> bool {
+        self.nodes
+            .values()
+            .any(|node| node.parent.is_some_and(|id| !self.nodes.contains_key(&id)))
+    }
+
+    /// True if a request's row waits for something of ours in its trace.
+    pub fn holds_request(&self) -> bool {
+        let held = |node: &Node| node.request.as_ref().is_some_and(|r| r.held.is_some());
+        self.nodes.values().any(held)
+    }
+
+    /// True if it has something of ours, or a request that waits for it.
+    pub fn may_matter(&self) -> bool {
+        self.is_genai() || self.holds_request()
+    }
+
+    /// When its newest and oldest spans started, Unix ns.
+    pub fn times(&self) -> (i64, i64) {
+        let starts = || self.nodes.values().map(|node| node.started_at);
+        (
+            starts().min().unwrap_or_default(),
+            starts().max().unwrap_or_default(),
+        )
     }
 
     /// True if anything in the trace is GenAI's.

@@ -10,18 +10,22 @@
 //! - A **retrieval over a retrieval** of the same kind is one search; the outer one stands for it
 //!   unless only the inner one knows the hits.
 //! - A **call made by a tool** is a call of its own.
+//! - A **call shown in another trace as well** (same answer's id, same moment) counts in one.
 //!
 //! Spans of one process end child first, so the rule can nearly always be applied before a row is
 //! written. When an ancestor or a child comes late, the rule runs again over what is known of the
 //! trace and the difference leaves as [`Amendment`]s. Everything is held in bounded memory
-//! ([`Config::max_spans`]); after a restart the store's recent rows warm it again.
+//! ([`Config::max_spans`]). What memory lost or never had (a restart, a late span, another replica's
+//! part of the trace) is asked of the store: [`Counter::strangers`], [`Counter::reconcile`].
 //!
 //! | file | what |
 //! |---|---|
 //! | `rule` | the rule, a pure function over one trace |
 //! | `family` | what is known of a trace: nodes, ancestors |
+//! | `answers` | one call shown in several traces |
 //! | `counter` | batches in, records and amendments out; memory bounds |
 
+mod answers;
 mod counter;
 mod family;
 mod rule;
@@ -33,7 +37,7 @@ use serde::{Deserialize, Serialize};
 
 pub use counter::Counter;
 
-use crate::record::{Amendment, Link, Record};
+use crate::record::{Amendment, Link, Record, TraceId};
 
 /// Settings of counting.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -62,4 +66,8 @@ pub struct Counted {
     pub amendments: Vec<Amendment>,
     /// Spans that had been seen before and were left out.
     pub duplicates: u64,
+    /// Traces with a span whose parent is not known, or whose request's sums changed, and within
+    /// which bounds their spans started (Unix ns): where several processes share a store, another
+    /// may store the rest of them.
+    pub open: Vec<(TraceId, i64, i64)>,
 }

@@ -20,7 +20,7 @@ pub(super) fn verdicts(family: &Family) -> FxHashMap<SpanId, Counted> {
                 .filter(|(_, above)| above.role == Role::Rollup);
             over_usage.extend(rollups.map(|(id, _)| id));
         }
-        if node.role != Role::Rollup
+        if !matches!(node.role, Role::Rollup | Role::Attempt)
             && let Some(outer) = same_kind_above(family, id, facts.kind)
         {
             inner_of.entry(outer).or_default().push(id);
@@ -43,6 +43,11 @@ pub(super) fn verdicts(family: &Family) -> FxHashMap<SpanId, Counted> {
     outers.sort_by_key(|&id| (std::cmp::Reverse(family.ancestors(id).count()), id));
     for outer in outers {
         settle(family, outer, &inner_of, &mut verdicts);
+    }
+    for (id, verdict) in &mut verdicts {
+        if verdict.is_yes() && family.nodes.get(id).is_some_and(|node| node.is_elsewhere) {
+            *verdict = Counted::No(NotCounted::Duplicate);
+        }
     }
     verdicts
 }

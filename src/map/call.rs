@@ -83,6 +83,7 @@ pub fn record(subject: &Subject<'_, '_>) -> Option<LlmCall> {
     let finish_reason = fields_finish(subject).or(content.finish);
     Some(LlmCall {
         header: subject.header.clone(),
+        role: subject.kind.map(Kind::role).unwrap_or_default(),
         call_type: call_type(subject, operation.as_deref()),
         operation,
         status: subject.ending.status,

@@ -28,6 +28,15 @@ pub fn records(subject: &Subject<'_, '_>, lookup: &Lookup) -> Vec<Record> {
         None,
         subject.ending,
     );
+    let says_nothing = own.model.is_none()
+        && own.transcript_length.is_none()
+        && own.audio_duration_seconds.is_none()
+        && own.chunk_index.is_none()
+        && own.event_type == SttEventType::Complete;
+    if says_nothing && subject.events.speech.is_empty() {
+        // A turn of silence: nothing was transcribed.
+        return Vec::new();
+    }
     let mut records = Vec::with_capacity(1 + subject.events.speech.len());
     let own_is_whole = own.event_type == SttEventType::Complete && own.billed;
     records.push(Record::SttEvent(Box::new(own)));

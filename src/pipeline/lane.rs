@@ -1,16 +1,21 @@
 //! The loop of a lane: read, refine, deliver, back off.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{Config, Metrics, Observed, Refined, Refiner, Rows, rows};
+use super::{Config, Metrics, Observed, Refined, Refiner, Rows, recount::Recount, rows};
 use crate::spool::{self, Entry, Position, Reader, Spool};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How often the store is asked whether others write to it.
+const ASK_SHARED: Duration = Duration::from_secs(10);
 
 /// Why a delivery failed. The lane tries again for as long as it runs.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +30,11 @@ pub struct Lane {
     refiner: Refiner,
     config: Config,
     metrics: Metrics,
+    recount: Recount,
+    /// What looking again brought and could not be written yet.
+    late: Refined,
+    /// Whether others write to the store, and when that was asked.
+    shared: Option<(bool, Instant)>,
     /// Told when the lane is past a position.
     passed: watch::Sender<Option<Position>>,
     /// Told whether a delivery failed and is being tried again.
@@ -55,6 +65,9 @@ impl Lane {
             refiner,
             config,
             metrics,
+            recount: Recount::default(),
+            late: Refined::default(),
+            shared: None,
             passed,
             stuck,
         }
@@ -92,7 +105,20 @@ impl Lane {
             self.passed.send_replace(from);
         }
         let mut reader = self.spool.reader(from);
-        while let Some(entries) = self.read(&mut reader, drain).await? {
+        loop {
+            let ask = self.shared.map(|(_, asked)| asked + ASK_SHARED);
+            let due = self.recount.due().into_iter().chain(ask).min();
+            let entries = tokio::select! {
+                biased;
+                () = sleep_until(due) => {
+                    self.look_again().await;
+                    continue;
+                }
+                entries = self.read(&mut reader, drain) => match entries? {
+                    Some(entries) => entries,
+                    None => break,
+                },
+            };
             // What the metrics have seen already (before this start, or while the store was down)
             // is a batch apart.
             let seen = self.observed.lock().await.seen_of(&entries);
@@ -110,14 +136,24 @@ impl Lane {
         };
         let span = tracing::info_span!("batch", lane = rows::LANE, entries = entries.len());
         let refined = {
-            let mut observed = self.observed.lock().await;
-            let started = std::time::Instant::now();
-            let refined = span.in_scope(|| self.refiner.refine(entries));
+            let observed = self.observed.clone();
+            let mut observed = observed.lock().await;
+            let started = Instant::now();
+            span.in_scope(|| self.refiner.map(entries));
+            let mapped = started.elapsed();
+            self.ask_store().instrument(span.clone()).await;
+            let started = Instant::now();
+            let mut refined = span.in_scope(|| self.refiner.count(entries));
+            let took = mapped + started.elapsed();
             self.metrics
-                .refined(rows::LANE, &refined, entries.len(), started.elapsed());
+                .refined(rows::LANE, &refined, entries.len(), took);
             if observed.seen_of(entries) == 0 {
                 observed.observe(&refined, position, &self.metrics);
             }
+            let late = std::mem::take(&mut self.late);
+            refined.amendments.splice(0..0, late.amendments);
+            refined.records.splice(0..0, late.records);
+            refined.links.splice(0..0, late.links);
             refined
         };
         self.deliver(&refined, position, drain)
@@ -125,7 +161,73 @@ impl Lane {
             .await?;
         self.metrics.delivered(rows::LANE, refined.spans);
         self.passed.send_replace(Some(position));
+        if self.is_shared().await {
+            self.recount.wait(refined.open, Instant::now());
+        }
         Ok(())
+    }
+
+    /// Recalls what the store knows of the mapped traces and the memory doesn't. Where the store
+    /// does not answer, the traces are judged by what is known and looked at again later.
+    async fn ask_store(&mut self) {
+        let is_shared = self.is_shared().await;
+        let strangers = self.refiner.strangers(is_shared);
+        if strangers.is_empty() {
+            return;
+        }
+        match self.rows.stored(&strangers).await {
+            Ok(stored) => self.refiner.counter().warm(stored),
+            Err(error) => {
+                tracing::debug!(%error, "the store can't be asked about traces; later");
+                self.recount.wait(strangers, Instant::now());
+            }
+        }
+    }
+
+    /// Judges traces again together with what is stored of them by now.
+    async fn look_again(&mut self) {
+        self.is_shared().await;
+        let parts = self.recount.take(Instant::now());
+        if parts.is_empty() {
+            return;
+        }
+        let stored = match self.rows.stored(&parts).await {
+            Ok(stored) => stored,
+            Err(error) => {
+                tracing::warn!(%error, "the store can't be asked about traces again; later");
+                self.recount.wait(parts, Instant::now());
+                return;
+            }
+        };
+        let counted = self.refiner.counter().reconcile(stored);
+        self.observed.lock().await.recounted(&counted.amendments);
+        self.late.amendments.extend(counted.amendments);
+        self.late.records.extend(counted.records);
+        self.late.links.extend(counted.links);
+        match self.rows.put_right(&self.late, &parts).await {
+            Ok(()) => self.late = Refined::default(),
+            Err(error) => tracing::warn!(
+                %error,
+                "can't put the counting of stored calls right; the next batch will"
+            ),
+        }
+    }
+
+    async fn is_shared(&mut self) -> bool {
+        match self.shared {
+            Some((is_shared, asked)) if asked.elapsed() < ASK_SHARED => is_shared,
+            _ => {
+                let was_shared = self.shared.is_some_and(|(was, _)| was);
+                let is_shared = self.rows.is_shared().await.unwrap_or(was_shared);
+                self.shared = Some((is_shared, Instant::now()));
+                if is_shared && !was_shared {
+                    // Somebody may have begun since the memory's traces were judged.
+                    let all = self.refiner.counter().traces();
+                    self.recount.wait(all, Instant::now());
+                }
+                is_shared
+            }
+        }
     }
 
     async fn resume(&mut self, drain: &CancellationToken) -> Result<Option<Position>, Stop> {
@@ -197,6 +299,14 @@ impl Lane {
         };
         let entries = fill(first, reader, &self.config).map_err(Stop::Spool)?;
         Ok(Some(entries))
+    }
+}
+
+/// For ever, if there is no such moment.
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
     }
 }
 

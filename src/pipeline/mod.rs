@@ -11,11 +11,13 @@
 //! | `refine` | entries to counted records: the stations in a row, pure |
 //! | `lane` | the loop: read, refine, deliver, back off |
 //! | `rows` | deliver to the store, with the checkpoint in the same transaction |
+//! | `recount` | traces that several processes store in parts |
 //! | `observed` | the metrics: how far they have seen, and who goes on while the store is down |
 
 mod lane;
 mod metrics;
 mod observed;
+mod recount;
 mod refine;
 mod rows;
 

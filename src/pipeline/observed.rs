@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Config, Metrics, Refined, Refiner, lane::fill};
 use crate::{
+    record::Amendment,
     sink::prometheus::Prometheus,
     spool::{self, Entry, Position, Spool},
 };
@@ -44,6 +45,11 @@ impl Seen {
     /// How many of these entries the metrics have seen.
     pub fn seen_of(&self, entries: &[Entry]) -> usize {
         entries.partition_point(|entry| entry.position <= self.upto)
+    }
+
+    /// Takes changes to rows that were observed before.
+    pub fn recounted(&mut self, amendments: &[Amendment]) {
+        self.sink.recounted(amendments);
     }
 
     /// Takes a batch up to `position`, none of which was seen.

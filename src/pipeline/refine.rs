@@ -9,7 +9,7 @@ use crate::{
     map::{Mapped, Mapper},
     otlp::Signal,
     price::Table,
-    record::{Amendment, CallContent, Link, LlmCall, Record, SpanKey},
+    record::{Amendment, CallContent, Link, LlmCall, Record, SpanKey, TraceId},
     spool::Entry,
 };
 
@@ -32,7 +32,12 @@ pub struct Refined {
     pub rejected: u64,
     /// Spans seen before.
     pub duplicates: u64,
+    /// Traces whose rest may be stored by another process.
+    pub open: Vec<Part>,
 }
+
+/// A trace, and within which bounds its known spans started, Unix ns.
+pub type Part = (TraceId, i64, i64);
 
 /// The pure stations, with what they remember.
 pub struct Refiner {
@@ -61,18 +66,37 @@ impl Refiner {
 
     /// Maps, joins, prices and counts.
     pub fn refine(&mut self, entries: &[Entry]) -> Refined {
+        self.map(entries);
+        self.count(entries)
+    }
+
+    /// The first half: maps, and keeps the spans for [`Refiner::count`].
+    pub fn map(&mut self, entries: &[Entry]) {
         let mapped = &mut self.mapped;
         (mapped.rejected, mapped.unmapped) = (0, 0);
-        let mut refined = Refined::default();
         for entry in entries {
-            match entry.signal {
-                Signal::Metrics => refined.metrics.push(entry.body.clone()),
-                signal => {
-                    self.mapper
-                        .map(signal, &entry.body, entry.received_at, mapped);
-                }
+            if entry.signal != Signal::Metrics {
+                self.mapper
+                    .map(entry.signal, &entry.body, entry.received_at, mapped);
             }
         }
+    }
+
+    /// The traces of the mapped spans of which the store may know more than the memory.
+    pub fn strangers(&self, is_shared: bool) -> Vec<Part> {
+        self.counter.strangers(&self.mapped.spans, is_shared)
+    }
+
+    /// The second half: joins, prices and counts what was mapped of these entries.
+    pub fn count(&mut self, entries: &[Entry]) -> Refined {
+        let mapped = &mut self.mapped;
+        let metrics = entries
+            .iter()
+            .filter(|entry| entry.signal == Signal::Metrics);
+        let mut refined = Refined {
+            metrics: metrics.map(|entry| entry.body.clone()).collect(),
+            ..Refined::default()
+        };
         refined.spans = mapped.spans.len() as u64;
         refined.rejected = mapped.rejected;
         refined.contents = join(mapped, &self.counter);
@@ -84,6 +108,7 @@ impl Refiner {
         refined.links = counted.links;
         refined.amendments = counted.amendments;
         refined.duplicates = counted.duplicates;
+        refined.open = counted.open;
         refined
     }
 }

@@ -4,17 +4,21 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     lane::Undelivered,
-    refine::{Refined, Refiner},
+    refine::{Part, Refined, Refiner},
 };
 use crate::{
+    record::{MappedSpan, TraceId},
     spool::Position,
-    store::{self, Batch, Checkpoint, Store},
+    store::{self, Batch, Checkpoint, Store, Wanted},
 };
 
 /// How far back the counter's memory is filled from the store at the start. Spans of one request
 /// rarely lie further apart.
 const WARM: Duration = Duration::from_secs(15 * 60);
 const WARM_SPANS: usize = 50_000;
+
+/// Spans of one trace are looked for this far around those that are known.
+const REACH: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The store as a sink.
 pub struct Rows {
@@ -50,18 +54,64 @@ impl Rows {
         refiner: &mut Refiner,
     ) -> Result<Option<Position>, Undelivered> {
         self.connected().await?;
+        self.store
+            .announce(&self.spool_id)
+            .await
+            .map_err(undelivered)?;
         let now = chrono::Utc::now().timestamp_nanos_opt().unwrap_or(i64::MAX);
         let since = now.saturating_sub(i64::try_from(WARM.as_nanos()).unwrap_or(i64::MAX));
         let stored = self
             .store
-            .recent_spans(since, WARM_SPANS)
+            .stored_spans(Wanted::Since(since, WARM_SPANS))
             .await
             .map_err(undelivered)?;
+        let oldest = stored.iter().map(|span| span.started_at).min();
+        let is_cut = stored.len() >= WARM_SPANS;
         refiner.counter().warm(stored);
+        let blind = oldest.filter(|_| is_cut).unwrap_or(since);
+        refiner.counter().is_blind_until(blind);
         self.store
             .checkpoint(&self.spool_id, LANE)
             .await
             .map_err(undelivered)
+    }
+
+    /// What is stored of some traces.
+    pub(super) async fn stored(&self, parts: &[Part]) -> Result<Vec<MappedSpan>, Undelivered> {
+        let ids: Vec<TraceId> = parts.iter().map(|(id, ..)| *id).collect();
+        let from = parts.iter().map(|(_, from, _)| *from).min();
+        let to = parts.iter().map(|(.., to)| *to).max();
+        let reach = i64::try_from(REACH.as_nanos()).unwrap_or(i64::MAX);
+        let wanted = Wanted::Traces(
+            &ids,
+            from.unwrap_or_default().saturating_sub(reach),
+            to.unwrap_or_default().saturating_add(reach),
+        );
+        self.store.stored_spans(wanted).await.map_err(undelivered)
+    }
+
+    /// Whether another process writes to the store, too.
+    pub(super) async fn is_shared(&self) -> Result<bool, Undelivered> {
+        let shared = self.store.is_shared(&self.spool_id).await;
+        shared.map_err(undelivered)
+    }
+
+    /// Writes what looking again brought, then sums the requests of these traces anew: no process
+    /// alone knows what lies below them.
+    pub(super) async fn put_right(
+        &self,
+        late: &Refined,
+        parts: &[Part],
+    ) -> Result<(), Undelivered> {
+        let batch = Batch {
+            records: &late.records,
+            links: &late.links,
+            amendments: &late.amendments,
+            ..Batch::default()
+        };
+        self.store.commit(&batch).await.map_err(undelivered)?;
+        let traces: Vec<TraceId> = parts.iter().map(|(id, ..)| *id).collect();
+        self.store.sum_requests(&traces).await.map_err(undelivered)
     }
 
     /// Delivers everything up to `position`, whole or not at all.

@@ -9,6 +9,8 @@ pub struct LlmCall {
     pub header: Header,
     /// `id` of the nearest ancestor row in `llm_calls`.
     pub parent_call_id: Option<String>,
+    /// The span's part in its trace.
+    pub role: super::Role,
     /// What kind of call.
     pub call_type: CallType,
     /// The app's own name of the operation.

@@ -11,7 +11,7 @@ use sqlx::{PgConnection, PgPool, SqliteConnection, SqlitePool};
 
 use super::{Batch, Error, Sql, tables::rfc3339};
 use crate::{
-    record::{Amendment, Change, Context, SpanKey},
+    record::{Amendment, Change, Context, SpanKey, TraceId},
     spool::Position,
 };
 
@@ -127,11 +127,78 @@ const REQUEST_CONTEXT: Sql = update!(
      request_id = coalesce(t.request_id, v.request_id), \
      experiment = coalesce(t.experiment, v.experiment), variant = coalesce(t.variant, v.variant)"
 );
-const CHECKPOINT: &str = "INSERT INTO spool_checkpoints (spool_id, lane, segment, byte_offset) \
-    VALUES ($1, $2, $3, $4) ON CONFLICT (spool_id, lane) DO UPDATE SET \
-    segment = excluded.segment, byte_offset = excluded.byte_offset";
+const CHECKPOINT: &str = "INSERT INTO spool_checkpoints \
+    (spool_id, lane, segment, byte_offset, updated_at) \
+    VALUES ($1, $2, $3, $4, CURRENT_TIMESTAMP) ON CONFLICT (spool_id, lane) DO UPDATE SET \
+    segment = excluded.segment, byte_offset = excluded.byte_offset, \
+    updated_at = excluded.updated_at";
+const SHARED: &str = "SELECT EXISTS (SELECT 1 FROM spool_checkpoints \
+    WHERE spool_id <> $1 AND updated_at > now() - interval '1 day')";
 const RESUME: &str =
     "SELECT segment, byte_offset FROM spool_checkpoints WHERE spool_id = $1 AND lane = $2";
+
+const LOCK_REQUESTS: &str = "SELECT 1 FROM pipeline_requests WHERE trace_id = ANY($1) \
+    ORDER BY trace_id, span_id FOR UPDATE";
+/// A request is a trace's root, so what counts in the trace lies below it.
+const SUM_REQUESTS: &str = "UPDATE pipeline_requests AS p SET \
+    embedding_ms = s.embedding_ms, vector_search_ms = s.vector_search_ms, \
+    rerank_ms = s.rerank_ms, llm_ms = s.llm_ms, json_parsing_ms = s.json_parsing_ms, \
+    stt_ms = s.stt_ms, tokens = s.tokens, cost = s.cost FROM (\
+    SELECT trace_id, sum(ms) FILTER (WHERE stage = 'embedding') AS embedding_ms, \
+    sum(ms) FILTER (WHERE stage = 'vector_search') AS vector_search_ms, \
+    sum(ms) FILTER (WHERE stage = 'rerank') AS rerank_ms, \
+    sum(ms) FILTER (WHERE stage = 'llm') AS llm_ms, \
+    sum(ms) FILTER (WHERE stage = 'json_parsing') AS json_parsing_ms, \
+    sum(ms) FILTER (WHERE stage = 'stt') AS stt_ms, \
+    CAST(sum(tokens) AS bigint) AS tokens, sum(cost) AS cost FROM (\
+    SELECT trace_id, CASE WHEN call_type = 'embedding' THEN 'embedding' ELSE 'llm' END AS stage, \
+    latency_ms AS ms, CASE WHEN prompt_tokens IS NULL AND completion_tokens IS NULL \
+    THEN total_tokens ELSE coalesce(prompt_tokens, 0) + coalesce(completion_tokens, 0) END \
+    AS tokens, estimated_cost AS cost FROM llm_calls WHERE trace_id = ANY($1) AND counted \
+    UNION ALL SELECT trace_id, CASE WHEN rerank_enabled AND db_system IS NULL THEN 'rerank' \
+    ELSE 'vector_search' END, latency_ms, NULL, NULL FROM retrievals \
+    WHERE trace_id = ANY($1) AND counted \
+    UNION ALL SELECT trace_id, 'json_parsing', latency_ms, NULL, NULL FROM json_parses \
+    WHERE trace_id = ANY($1) \
+    UNION ALL SELECT trace_id, 'stt', max(duration_seconds) * 1000, NULL, sum(estimated_cost) \
+    FROM stt_logs WHERE trace_id = ANY($1) GROUP BY trace_id, span_id) AS parts \
+    GROUP BY trace_id) AS s WHERE p.trace_id = s.trace_id AND p.trace_id = ANY($1)";
+
+/// Sums the requests of these traces from the rows that are stored of them.
+pub(super) async fn sum_requests(pool: &PgPool, traces: &[TraceId]) -> Result<(), Error> {
+    let ids: Vec<String> = traces.iter().map(TraceId::to_string).collect();
+    // Whoever sums last must see what the others wrote before it: lock first, then look.
+    let mut tx = pool.begin().await?;
+    sqlx::query(LOCK_REQUESTS)
+        .bind(&ids)
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query(SUM_REQUESTS)
+        .bind(&ids)
+        .execute(&mut *tx)
+        .await?;
+    Ok(tx.commit().await?)
+}
+
+/// Makes a spool known.
+pub(super) async fn announce(pool: &PgPool, spool_id: &str) -> Result<(), Error> {
+    sqlx::query(CHECKPOINT)
+        .bind(spool_id)
+        .bind("presence")
+        .bind(0i64)
+        .bind(0i64)
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+/// True if another spool's lane wrote within the last day.
+pub(super) async fn is_shared(pool: &PgPool, spool_id: &str) -> Result<bool, Error> {
+    Ok(sqlx::query_scalar(SHARED)
+        .bind(spool_id)
+        .fetch_one(pool)
+        .await?)
+}
 
 /// The statements that a batch needs, each with its array.
 fn changes(batch: &Batch<'_>) -> Vec<(Sql, String)> {

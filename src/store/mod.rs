@@ -11,7 +11,7 @@
 //! | `tables` | the one list of tables and columns |
 //! | `amend` | changes to stored rows; checkpoints |
 //! | `content` | content that came apart from its call |
-//! | `recent` | what was stored lately, to warm the counter |
+//! | `recent` | what is stored of some traces, for the counter |
 //! | `postgres` | COPY BINARY, the conflict-safe path, day partitions |
 //! | `sqlite` | multi-row INSERT |
 //! | `error` `metrics` | what goes wrong, what is counted |
@@ -32,9 +32,10 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::{PgPool, SqlitePool};
 
 pub use error::Error;
+pub use recent::Wanted;
 
 use crate::{
-    record::{Amendment, CallContent, Link, MappedSpan, Record},
+    record::{Amendment, CallContent, Link, MappedSpan, Record, TraceId},
     spool::Position,
 };
 
@@ -189,10 +190,43 @@ impl Store {
         self.seen(found)
     }
 
-    /// The newest spans stored since `since` (Unix ns), as far as the counter needs them.
-    pub async fn recent_spans(&self, since: i64, limit: usize) -> Result<Vec<MappedSpan>, Error> {
+    /// What is stored of some spans, as far as the counter needs it.
+    pub async fn stored_spans(&self, wanted: Wanted<'_>) -> Result<Vec<MappedSpan>, Error> {
         let found = match self.pool() {
-            Some(pool) => recent::spans(&pool, since, limit).await,
+            Some(pool) => recent::spans(&pool, wanted).await,
+            None => Err(Error::NotConnected),
+        };
+        self.seen(found)
+    }
+
+    /// Sums the requests of these traces from the rows that are stored of them. For stores that
+    /// several processes write to: elsewhere the counter's own sums hold.
+    pub async fn sum_requests(&self, traces: &[TraceId]) -> Result<(), Error> {
+        let summed = match self.pool() {
+            Some(Pool::Sqlite(_)) => Ok(()),
+            Some(Pool::Postgres(pool)) => amend::sum_requests(&pool, traces).await,
+            None => Err(Error::NotConnected),
+        };
+        self.seen(summed)
+    }
+
+    /// Lets others that write to the store know of this spool before it has rows.
+    pub async fn announce(&self, spool_id: &str) -> Result<(), Error> {
+        let announced = match self.pool() {
+            Some(Pool::Sqlite(_)) => Ok(()),
+            Some(Pool::Postgres(pool)) => amend::announce(&pool, spool_id).await,
+            None => Err(Error::NotConnected),
+        };
+        self.seen(announced)
+    }
+
+    /// True if a lane of another spool wrote within the last day: then a trace may be stored in
+    /// part by somebody else.
+    pub async fn is_shared(&self, spool_id: &str) -> Result<bool, Error> {
+        let found = match self.pool() {
+            // A file has one writer.
+            Some(Pool::Sqlite(_)) => Ok(false),
+            Some(Pool::Postgres(pool)) => amend::is_shared(&pool, spool_id).await,
             None => Err(Error::NotConnected),
         };
         self.seen(found)

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod captures;
+mod counting;
 mod crash;
 mod demo;
 mod refusals;

@@ -9,9 +9,9 @@
 //! | `transcript`, `is_final`, `language` | transcript_length, word_count, language |
 //! | `conversation.id`, `user_id` | session_id, user_id |
 //! | `stream` | streamed |
+//! | `metrics.audio_seconds` (from 1) | audio_duration_seconds |
 //!
-//! Quirks: a transcription's seconds are not exported, so its cost is unknown; a transcript that
-//! is not final is a piece of one that is, and is not billed.
+//! Quirks: before 1.0 a transcription's seconds are not exported, so its cost is unknown.
 
 use super::{BLANK, Dialect};
 use crate::map::{classify::Kind, fields::Field};
@@ -38,6 +38,7 @@ pub const DIALECT: Dialect = Dialect {
         ("stream", Field::Streamed),
         ("tools", Field::Ignored),
         ("text", Field::Input),
+        ("metrics.audio_seconds", Field::AudioDuration),
     ],
     ..BLANK
 };

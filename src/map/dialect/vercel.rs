@@ -1,6 +1,7 @@
 //! Vercel AI SDK, 3.4 to 6 (`experimental_telemetry`). Source: vercel/ai,
 //! packages/ai/src/telemetry, content/docs/03-ai-sdk-core/60-telemetry.mdx. Real exports of 4.3
-//! and 6.0 are among the tests. The spans of `@ai-sdk/otel` (7) are the conventions' own: `otel`.
+//! and 6.0 are among the tests. The spans of `@ai-sdk/otel` (7) are the conventions' own (see
+//! `otel`), but for the app's context under `ai.settings.context.*`.
 //!
 //! | attribute | column |
 //! |---|---|
@@ -98,6 +99,12 @@ pub const DIALECT: Dialect = Dialect {
     context: &[
         ("ai.telemetry.metadata.userId", "user_id"),
         ("ai.telemetry.metadata.user_id", "user_id"),
+        ("ai.settings.context.userId", "user_id"),
+        ("ai.settings.context.user_id", "user_id"),
+        ("ai.settings.context.sessionId", "session_id"),
+        ("ai.settings.context.session_id", "session_id"),
+        ("ai.settings.context.threadId", "session_id"),
+        ("ai.settings.context.chatId", "session_id"),
         ("ai.telemetry.metadata.sessionId", "session_id"),
         ("ai.telemetry.metadata.session_id", "session_id"),
         ("ai.telemetry.metadata.threadId", "session_id"),

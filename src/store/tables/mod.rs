@@ -20,7 +20,7 @@ pub(super) use retrievals::TABLE as RETRIEVALS;
 pub(super) use span_links::TABLE as SPAN_LINKS;
 pub(super) use stt_logs::TABLE as STT_LOGS;
 
-use crate::record::{Cost, Header, LlmCall, Unpriced};
+use crate::record::{Cost, Header, LlmCall, Role, Unpriced};
 
 /// One value on its way into a store: text is clean, numbers are finite.
 #[derive(Debug, Clone, PartialEq)]
@@ -227,6 +227,35 @@ fn metadata(call: &LlmCall) -> Cell<'static> {
     }
     if let Some(id) = &call.response_id {
         all.insert("gen_ai.response.id".into(), id.as_str().into());
+    }
+    // A row is a call unless it says otherwise; counting needs to know after a restart.
+    if matches!(call.role, Role::Rollup | Role::Attempt) {
+        all.insert("spanledger.role".into(), call.role.as_str().into());
+    }
+    let billing = [
+        (
+            "service_tier",
+            call.service_tier.as_deref().map(Value::from),
+        ),
+        (
+            "cache_write_1h_tokens",
+            call.usage.cache_write_1h.map(Value::from),
+        ),
+        (
+            "audio_input_tokens",
+            call.usage.audio_input.filter(|n| *n > 0).map(Value::from),
+        ),
+        (
+            "audio_output_tokens",
+            call.usage.audio_output.filter(|n| *n > 0).map(Value::from),
+        ),
+    ];
+    let billing: Map<String, Value> = billing
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect();
+    if !billing.is_empty() {
+        all.insert("spanledger.billing".into(), Value::Object(billing));
     }
     if let Some(Err(why)) = &call.cost {
         all.insert("spanledger.unpriced".into(), why.as_str().into());

@@ -4,7 +4,7 @@ use serde_json::json;
 use spanledger::{
     record::*,
     spool::Position,
-    store::{Batch, Checkpoint},
+    store::{Batch, Checkpoint, Wanted},
 };
 
 use super::fixture::{NOON, call, fixture, header, on_both_stores, one_of_each};
@@ -274,7 +274,11 @@ async fn recent_spans_say_what_counting_needs(name: &str) {
         })
         .await
         .unwrap();
-    let mut spans = fixture.store.recent_spans(NOON - 1, 100).await.unwrap();
+    let mut spans = fixture
+        .store
+        .stored_spans(Wanted::Since(NOON - 1, 100))
+        .await
+        .unwrap();
     spans.sort_by_key(|span| span.key);
     let roles: Vec<(u8, Role)> = spans
         .iter()
@@ -304,7 +308,7 @@ async fn recent_spans_say_what_counting_needs(name: &str) {
     assert!(
         fixture
             .store
-            .recent_spans(NOON + 1_000_000_000, 100)
+            .stored_spans(Wanted::Since(NOON + 1_000_000_000, 100))
             .await
             .unwrap()
             .is_empty()

@@ -3,7 +3,7 @@
 use spanledger::{
     count::{self, Counter},
     record::*,
-    store::Batch,
+    store::{Batch, Wanted},
 };
 
 use super::fixture::{NOON, call, fixture, header, on_both_stores, one_of_each};
@@ -152,7 +152,13 @@ async fn counting_goes_on_after_a_restart_as_if_there_was_none(name: &str) {
     fixture.store.commit(&batch).await.unwrap();
 
     let mut after = Counter::new(&count::Config::default());
-    after.warm(fixture.store.recent_spans(NOON - 1, 100).await.unwrap());
+    after.warm(
+        fixture
+            .store
+            .stored_spans(Wanted::Since(NOON - 1, 100))
+            .await
+            .unwrap(),
+    );
     let late = after.count(&mut vec![span(3, Some(2), Role::Call)]);
     assert_eq!(late.amendments, []);
     let [Record::LlmCall(call)] = late.records.as_slice() else {

@@ -1,0 +1,118 @@
+//! One call shown in several traces: an SDK that starts a trace of its own inside a framework's
+//! span, a gateway that exports the call again.
+//!
+//! The provider's id of the answer tells; since test servers and replayed caches repeat ids, the
+//! spans must also overlap in time and not contradict in usage. Of the traces that show a call, the one that says most
+//! stands for it; among equals, the one where the call has a parent, then the one that started
+//! first.
+
+use std::cmp::Reverse;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::family::{Family, Node};
+use crate::record::{SpanKey, TraceId};
+
+/// Spans by the answer that they show.
+#[derive(Debug, Default)]
+pub(super) struct Answers(FxHashMap<u64, Vec<SpanKey>>);
+
+/// More spans than this under one id are no sign of anything.
+const MOST_SPANS: usize = 64;
+
+type Families = FxHashMap<TraceId, (u64, Family)>;
+
+impl Answers {
+    pub fn add(&mut self, answer: u64, key: SpanKey) {
+        let spans = self.0.entry(answer).or_default();
+        if spans.len() < MOST_SPANS {
+            spans.push(key);
+        }
+    }
+
+    /// Forgets a trace.
+    pub fn remove(&mut self, trace_id: TraceId, family: &Family) {
+        for answer in family.nodes.values().filter_map(answer_of) {
+            if let Some(spans) = self.0.get_mut(&answer) {
+                spans.retain(|key| key.trace_id != trace_id);
+                if spans.is_empty() {
+                    self.0.remove(&answer);
+                }
+            }
+        }
+    }
+
+    /// The spans of the touched traces' answers that now stand for nothing because another trace
+    /// does, or stand again.
+    pub fn settle(&self, families: &Families, touched: &[TraceId]) -> Vec<(SpanKey, bool)> {
+        let mut changed = Vec::new();
+        let mut seen = FxHashSet::default();
+        for (_, family) in touched.iter().filter_map(|id| families.get(id)) {
+            for answer in family.nodes.values().filter_map(answer_of) {
+                let spans = self.0.get(&answer).map_or(&[][..], Vec::as_slice);
+                let is_in_one = spans
+                    .windows(2)
+                    .all(|two| two[0].trace_id == two[1].trace_id);
+                if !is_in_one && seen.insert(answer) {
+                    settle_one(spans, families, &mut changed);
+                }
+            }
+        }
+        changed
+    }
+}
+
+fn answer_of(node: &Node) -> Option<u64> {
+    node.facts.as_ref()?.answer
+}
+
+fn settle_one(spans: &[SpanKey], families: &Families, changed: &mut Vec<(SpanKey, bool)>) {
+    let known: Vec<(SpanKey, &Node)> = spans
+        .iter()
+        .filter_map(|key| {
+            let (_, family) = families.get(&key.trace_id)?;
+            Some((*key, family.nodes.get(&key.span_id)?))
+        })
+        .collect();
+    for (key, node) in &known {
+        let rivals = known
+            .iter()
+            .filter(|(other, rival)| other.trace_id != key.trace_id && is_same(node, rival));
+        let is_elsewhere = rivals
+            .map(|(other, rival)| rank(*other, rival))
+            .any(|rival| rival > rank(*key, node));
+        if is_elsewhere != node.is_elsewhere {
+            changed.push((*key, is_elsewhere));
+        }
+    }
+}
+
+/// Higher stands for the call.
+fn rank(key: SpanKey, node: &Node) -> impl Ord + use<> {
+    let richness = node.facts.as_ref().map(|facts| facts.richness);
+    (
+        richness,
+        node.parent.is_some(),
+        Reverse((node.started_at, key.trace_id.0, key.span_id.0)),
+    )
+}
+
+/// The same moment, and no contradiction in usage.
+fn is_same(a: &Node, b: &Node) -> bool {
+    let end = |node: &Node| {
+        let ns = node.duration_ms.unwrap_or(0.0) * 1e6;
+        node.started_at.saturating_add(ns as i64)
+    };
+    let overlap = a.started_at <= end(b) && b.started_at <= end(a);
+    let tokens = |node: &Node| {
+        let tokens = node.facts.as_ref().map(|facts| facts.tokens)?;
+        tokens
+            .is_known()
+            .then_some((tokens.prompt, tokens.completion))
+    };
+    let agree = match (tokens(a), tokens(b)) {
+        (Some(a), Some(b)) => a == b,
+        _ => true,
+    };
+    overlap && agree
+}
