@@ -10,7 +10,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{Config, Metrics, Observed, Refined, Refiner, Rows, recount::Recount, rows};
-use crate::spool::{self, Entry, Position, Reader, Spool};
+use crate::{
+    record::Record,
+    spool::{self, Entry, Position, Reader, Spool},
+    store::Committed,
+};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -156,13 +160,21 @@ impl Lane {
             refined.links.splice(0..0, late.links);
             refined
         };
-        self.deliver(&refined, position, drain)
+        let committed = self
+            .deliver(&refined, position, drain)
             .instrument(span)
             .await?;
         self.metrics.delivered(rows::LANE, refined.spans);
         self.passed.send_replace(Some(position));
         if self.is_shared().await {
-            self.recount.wait(refined.open, Instant::now());
+            let now = Instant::now();
+            if committed.duplicates > 0 {
+                // Somebody stored a row first, and what it says is not what was judged here.
+                let headers = refined.records.iter().map(Record::header);
+                let parts = headers.map(|h| (h.trace_id, h.started_at, h.started_at));
+                self.recount.wait(parts, now);
+            }
+            self.recount.wait(refined.open, now);
         }
         Ok(())
     }
@@ -248,15 +260,15 @@ impl Lane {
         refined: &Refined,
         position: Position,
         drain: &CancellationToken,
-    ) -> Result<(), Stop> {
+    ) -> Result<Committed, Stop> {
         let mut pause = FIRST_PAUSE;
         loop {
             match self.rows.deliver(refined, position).await {
-                Ok(()) => {
+                Ok(committed) => {
                     if self.stuck.send_replace(false) {
                         tracing::info!(lane = rows::LANE, "delivers again");
                     }
-                    return Ok(());
+                    return Ok(committed);
                 }
                 Err(error) => self.back_off(&error, &mut pause, drain).await?,
             }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     record::{MappedSpan, TraceId},
     spool::Position,
-    store::{self, Batch, Checkpoint, Store, Wanted},
+    store::{self, Batch, Checkpoint, Committed, Store, Wanted},
 };
 
 /// How far back the counter's memory is filled from the store at the start. Spans of one request
@@ -90,9 +90,13 @@ impl Rows {
         self.store.stored_spans(wanted).await.map_err(undelivered)
     }
 
-    /// Whether another process writes to the store, too.
+    /// Whether another process writes to the store, too; then content that waits for a call of its
+    /// rows is joined.
     pub(super) async fn is_shared(&self) -> Result<bool, Undelivered> {
         let shared = self.store.is_shared(&self.spool_id).await;
+        if let Ok(true) = shared {
+            self.store.claim_content().await.map_err(undelivered)?;
+        }
         shared.map_err(undelivered)
     }
 
@@ -119,7 +123,7 @@ impl Rows {
         &self,
         refined: &Refined,
         position: Position,
-    ) -> Result<(), Undelivered> {
+    ) -> Result<Committed, Undelivered> {
         self.connected().await?;
         let batch = Batch {
             records: &refined.records,
@@ -132,8 +136,7 @@ impl Rows {
                 position,
             }),
         };
-        self.store.commit(&batch).await.map_err(undelivered)?;
-        Ok(())
+        self.store.commit(&batch).await.map_err(undelivered)
     }
 }
 

@@ -39,8 +39,8 @@ pub enum Change {
     Counted(Counted),
     /// `retrievals.counted`.
     RetrievalCounted(Counted),
-    /// Context columns that are NULL take these values (`llm_calls`, `retrievals`, `stt_logs`:
-    /// whichever columns the table has).
+    /// Context columns take these values, which are the span's own and, where it has none, its
+    /// nearest ancestor's (`llm_calls`, `retrievals`, `stt_logs`: whichever columns the table has).
     Context(Box<Context>),
     /// `llm_calls.parent_call_id`.
     ParentCall(SpanKey),

@@ -92,30 +92,30 @@ const CALL_CONTEXT: Sql = update!(
     "user_id text, user_hash text, session_id text, task_id text, company_id text, \
      review_id text, meeting_id text, agenda_id text, request_id text, collection_name text, \
      experiment text, variant text, environment text",
-    "user_id = coalesce(t.user_id, v.user_id), user_hash = coalesce(t.user_hash, v.user_hash), \
-     session_id = coalesce(t.session_id, v.session_id), task_id = coalesce(t.task_id, v.task_id), \
-     company_id = coalesce(t.company_id, v.company_id), \
-     review_id = coalesce(t.review_id, v.review_id), \
-     meeting_id = coalesce(t.meeting_id, v.meeting_id), \
-     agenda_id = coalesce(t.agenda_id, v.agenda_id), \
-     request_id = coalesce(t.request_id, v.request_id), \
-     collection_name = coalesce(t.collection_name, v.collection_name), \
-     experiment = coalesce(t.experiment, v.experiment), variant = coalesce(t.variant, v.variant), \
-     environment = coalesce(t.environment, v.environment)"
+    "user_id = coalesce(v.user_id, t.user_id), user_hash = coalesce(v.user_hash, t.user_hash), \
+     session_id = coalesce(v.session_id, t.session_id), task_id = coalesce(v.task_id, t.task_id), \
+     company_id = coalesce(v.company_id, t.company_id), \
+     review_id = coalesce(v.review_id, t.review_id), \
+     meeting_id = coalesce(v.meeting_id, t.meeting_id), \
+     agenda_id = coalesce(v.agenda_id, t.agenda_id), \
+     request_id = coalesce(v.request_id, t.request_id), \
+     collection_name = coalesce(v.collection_name, t.collection_name), \
+     experiment = coalesce(v.experiment, t.experiment), variant = coalesce(v.variant, t.variant), \
+     environment = coalesce(v.environment, t.environment)"
 );
 const RETRIEVAL_CONTEXT: Sql = update!(
     "retrievals",
     "value ->> 'session_id' AS session_id, value ->> 'collection_name' AS collection_name",
     "session_id text, collection_name text",
-    "session_id = coalesce(t.session_id, v.session_id), \
-     collection_name = coalesce(t.collection_name, v.collection_name)"
+    "session_id = coalesce(v.session_id, t.session_id), \
+     collection_name = coalesce(v.collection_name, t.collection_name)"
 );
 const SPEECH_CONTEXT: Sql = update!(
     "stt_logs",
     "value ->> 'recording_id' AS recording_id, value ->> 'task_id' AS task_id",
     "recording_id text, task_id text",
-    "recording_id = coalesce(t.recording_id, v.recording_id), \
-     task_id = coalesce(t.task_id, v.task_id)"
+    "recording_id = coalesce(v.recording_id, t.recording_id), \
+     task_id = coalesce(v.task_id, t.task_id)"
 );
 const REQUEST_CONTEXT: Sql = update!(
     "pipeline_requests",
@@ -123,9 +123,9 @@ const REQUEST_CONTEXT: Sql = update!(
      value ->> 'request_id' AS request_id, value ->> 'experiment' AS experiment, \
      value ->> 'variant' AS variant",
     "user_id text, session_id text, request_id text, experiment text, variant text",
-    "user_id = coalesce(t.user_id, v.user_id), session_id = coalesce(t.session_id, v.session_id), \
-     request_id = coalesce(t.request_id, v.request_id), \
-     experiment = coalesce(t.experiment, v.experiment), variant = coalesce(t.variant, v.variant)"
+    "user_id = coalesce(v.user_id, t.user_id), session_id = coalesce(v.session_id, t.session_id), \
+     request_id = coalesce(v.request_id, t.request_id), \
+     experiment = coalesce(v.experiment, t.experiment), variant = coalesce(v.variant, t.variant)"
 );
 const CHECKPOINT: &str = "INSERT INTO spool_checkpoints \
     (spool_id, lane, segment, byte_offset, updated_at) \
@@ -245,7 +245,8 @@ fn array(changes: Changes) -> String {
     Value::Array(changes.into_values().collect()).to_string()
 }
 
-/// Writes a change into its row of the array. The last verdict holds; context is only filled.
+/// Writes a change into its row of the array. The last verdict holds, and the last context, which
+/// the counter knows whole: the span's own before its nearest ancestor's.
 fn apply(row: &mut Value, change: &Change) {
     match change {
         Change::Counted(verdict) | Change::RetrievalCounted(verdict) => {
@@ -273,9 +274,7 @@ fn apply(row: &mut Value, change: &Change) {
 
 fn fill(row: &mut Value, context: &Context) {
     for (column, value) in context.fields() {
-        if let Some(value) = value
-            && row.get(column).is_none()
-        {
+        if let Some(value) = value {
             row[column] = value.replace('\0', "\u{FFFD}").into();
         }
     }

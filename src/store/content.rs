@@ -79,6 +79,9 @@ const JOINED: Sql = of_keys!(
     "DELETE FROM pending_content WHERE (trace_id, span_id) IN (SELECT t.trace_id, t.span_id FROM",
     "JOIN llm_calls AS t ON t.trace_id = k.trace_id AND t.span_id = k.span_id)"
 );
+const WAITING: &str = "SELECT jsonb_agg(jsonb_build_object('trace_id', trace_id, 'span_id', span_id)) \
+    ::text FROM (SELECT trace_id, span_id FROM pending_content \
+    WHERE received_at > now() - interval '1 hour' LIMIT 1000) AS w";
 const IS_ANY: &str = "SELECT 1 FROM pending_content LIMIT 1";
 const FORGET: Sql = Sql {
     sqlite: "DELETE FROM pending_content WHERE received_at < $1",
@@ -124,6 +127,23 @@ fn keys(calls: &[&LlmCall], contents: &[CallContent]) -> String {
         |key| json!({ "trace_id": key.trace_id.to_string(), "span_id": key.span_id.to_string() }),
     );
     Value::Array(keys.collect()).to_string()
+}
+
+/// Joins content whose call another process stored at the same moment.
+pub(super) async fn claim(pool: &PgPool) -> Result<(), Error> {
+    let mut tx = pool.begin().await?;
+    let waiting: Option<String> = sqlx::query_scalar(WAITING).fetch_one(&mut *tx).await?;
+    if let Some(keys) = waiting {
+        sqlx::query(JOIN.postgres)
+            .bind(&keys)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query(JOINED.postgres)
+            .bind(&keys)
+            .execute(&mut *tx)
+            .await?;
+    }
+    Ok(tx.commit().await?)
 }
 
 macro_rules! content {

@@ -210,6 +210,16 @@ impl Store {
         self.seen(summed)
     }
 
+    /// Joins content whose call another process stored at the same moment.
+    pub async fn claim_content(&self) -> Result<(), Error> {
+        let claimed = match self.pool() {
+            Some(Pool::Sqlite(_)) => Ok(()),
+            Some(Pool::Postgres(pool)) => content::claim(&pool).await,
+            None => Err(Error::NotConnected),
+        };
+        self.seen(claimed)
+    }
+
     /// Lets others that write to the store know of this spool before it has rows.
     pub async fn announce(&self, spool_id: &str) -> Result<(), Error> {
         let announced = match self.pool() {

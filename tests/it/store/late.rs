@@ -34,12 +34,12 @@ async fn changes_to_one_row_in_one_batch_are_merged(name: &str) {
     fixture.commit(&one_of_each()).await;
     let amendments = [
         amend(1, Change::Counted(Counted::No(NotCounted::Wrapper))),
-        amend(1, context(|c| c.user_id = Some("near".into()))),
+        amend(1, context(|c| c.user_id = Some("far".into()))),
         amend(1, Change::Counted(Counted::Yes)),
         amend(
             1,
             context(|c| {
-                c.user_id = Some("far".into());
+                c.user_id = Some("near".into());
                 c.review_id = Some("r".into());
             }),
         ),
