@@ -2,13 +2,19 @@
 
 mod config;
 mod demo;
+mod explain;
+mod recost;
 mod serve;
 
 use std::{path::PathBuf, process::ExitCode};
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use crate::config::Config;
+use crate::{
+    config::Config,
+    store::{self, Pool, Store},
+};
 
 /// A command ran and found a difference between what should be and what is.
 const FOUND_DIFFERENCES: u8 = 3;
@@ -41,6 +47,10 @@ enum Command {
     Serve,
     /// Start the service, let synthetic apps send to it, and show what landed.
     Demo(demo::Args),
+    /// Where each number of a call came from, the sum of its cost, why it counts or not.
+    Explain(explain::Args),
+    /// Price stored calls again, by the price table as it is now.
+    Recost(recost::Args),
     /// Look at the settings.
     Config {
         #[command(subcommand)]
@@ -58,6 +68,8 @@ pub fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Serve => block_on(serve::run(settings)),
         Command::Demo(args) => block_on(demo::run(settings, args)),
+        Command::Explain(args) => block_on(explain::run(settings, args)),
+        Command::Recost(args) => block_on(recost::run(settings, args)),
         Command::Config { command } => config::run(&settings, &command),
     };
     match ended {
@@ -71,6 +83,16 @@ fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::
         .enable_all()
         .build()?
         .block_on(command)
+}
+
+/// The store of the settings, connected. The service may run beside it.
+async fn open_store(settings: &Config) -> anyhow::Result<(Store, Pool)> {
+    let url = settings.store_url()?;
+    let store = Store::new(store::Config { url }, &prometheus::Registry::new())?;
+    let unreachable = || format!("can't open the store ({})", store.describe());
+    store.connect().await.with_context(unreachable)?;
+    let pool = store.pool().with_context(unreachable)?;
+    Ok((store, pool))
 }
 
 fn fail(code: u8, message: &str) -> ExitCode {

@@ -32,7 +32,8 @@ pub struct Line {
 }
 
 impl Charge {
-    pub(super) fn cost(self, version: &str) -> Cost {
+    /// The cost that a row keeps.
+    pub fn cost(self, version: &str) -> Cost {
         Cost {
             usd: self.usd,
             rule: self.rule,

@@ -2,10 +2,14 @@
 //!
 //! | file | question |
 //! |---|---|
+//! | `speech` | what was billed of transcriptions? |
 //! | `summary` | what was received lately, and what did it cost? |
+//! | `calls` | what do the rows of some calls say of themselves? |
 //! | `landed` | what do the tables hold of these traces? |
 
+pub mod calls;
 pub mod landed;
+pub mod speech;
 pub mod summary;
 
 /// Runs a statement on whichever store it is and reads each row by column number. `$sql` has a

@@ -31,4 +31,15 @@ impl Unpriced {
             Unpriced::NoUsage => "no_usage",
         }
     }
+
+    /// For people.
+    pub fn as_words(self) -> &'static str {
+        match self {
+            Unpriced::UnknownModel => {
+                "the price table has no rule for this provider and model; give it one in [price]"
+            }
+            Unpriced::NoModel => "the span names no model",
+            Unpriced::NoUsage => "the span has no usage that the rule charges for",
+        }
+    }
 }

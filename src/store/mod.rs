@@ -12,6 +12,7 @@
 //! | `amend` | changes to stored rows; checkpoints |
 //! | `content` | content that came apart from its call |
 //! | `recent` | what is stored of some traces, for the counter |
+//! | `recost` | new prices for stored rows |
 //! | `postgres` | COPY BINARY, the conflict-safe path, day partitions |
 //! | `sqlite` | multi-row INSERT |
 //! | `error` `metrics` | what goes wrong, what is counted |
@@ -22,6 +23,7 @@ mod error;
 mod metrics;
 mod postgres;
 mod recent;
+mod recost;
 mod sqlite;
 mod tables;
 
@@ -33,6 +35,7 @@ use sqlx::{PgPool, SqlitePool};
 
 pub use error::Error;
 pub use recent::Wanted;
+pub use recost::Repriced;
 
 use crate::{
     record::{Amendment, CallContent, Link, MappedSpan, Record, TraceId},
@@ -240,6 +243,16 @@ impl Store {
             None => Err(Error::NotConnected),
         };
         self.seen(found)
+    }
+
+    /// Gives stored rows new costs, and their requests the new sums; whole or not at all.
+    pub async fn recost(&self, rows: &[Repriced<'_>]) -> Result<(), Error> {
+        let done = match self.pool() {
+            Some(Pool::Sqlite(pool)) => recost::sqlite(&pool, rows).await,
+            Some(Pool::Postgres(pool)) => recost::postgres(&pool, rows).await,
+            None => Err(Error::NotConnected),
+        };
+        self.seen(done)
     }
 
     /// Makes day partitions ahead, where the store has partitions.
