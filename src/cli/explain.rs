@@ -244,6 +244,9 @@ impl Explained<'_> {
                     self.table_version, charge.rule
                 );
             }
+            if let Some(note) = &charge.note {
+                let _ = writeln!(text, "    {note}");
+            }
             for line in &charge.lines {
                 let _ = writeln!(
                     text,

@@ -39,6 +39,9 @@ pub enum Error {
     /// A key or value is wrong.
     #[error("{0}")]
     Invalid(#[from] config::ConfigError),
+    /// The user's own prices are wrong.
+    #[error("[price]: {0}")]
+    Own(#[from] crate::price::Error),
     /// The price table is wrong.
     #[error("price table {path}: {source}")]
     Prices {
@@ -94,14 +97,20 @@ impl Config {
 
     /// The price table: the file's, or the shipped one.
     pub fn price_table(&self) -> Result<crate::price::Table, Error> {
-        let Some(path) = &self.price.file else {
-            return Ok(crate::price::Table::shipped());
+        let table = match &self.price.file {
+            None => crate::price::Table::shipped(),
+            Some(path) => {
+                let text = read("price table", path)?;
+                crate::price::Table::parse(&text).map_err(|source| Error::Prices {
+                    path: path.clone(),
+                    source,
+                })?
+            }
         };
-        let text = read("price table", path)?;
-        crate::price::Table::parse(&text).map_err(|source| Error::Prices {
-            path: path.clone(),
-            source,
-        })
+        Ok(table.with(crate::price::Own {
+            aliases: self.price.aliases.clone(),
+            models: self.price.models.clone(),
+        })?)
     }
 }
 

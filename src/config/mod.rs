@@ -47,6 +47,10 @@ pub struct Config {
 pub struct Price {
     /// A price table in the format of `config/prices.toml`; the shipped one if not set.
     pub file: Option<PathBuf>,
+    /// Names of models as apps send them, to `model` or `provider/model` of the table.
+    pub aliases: std::collections::BTreeMap<String, String>,
+    /// What is paid by contract; it wins over the table.
+    pub models: Vec<crate::price::OwnModel>,
 }
 
 /// Where rows go.

@@ -1,6 +1,6 @@
 //! The sum. Usage is a tree: cache and audio are parts of the input, audio is a part of the
 //! output. Parts are charged at their own rate, the rest at the whole's. A part without a rate of
-//! its own is charged at the whole's. Reasoning has the output's rate, so it needs no line.
+//! its own is charged at the whole's. A service tier multiplies every line.
 
 use serde::Serialize;
 
@@ -10,8 +10,10 @@ use crate::record::{Cost, Unpriced, Usage};
 /// How a cost came to be.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Charge {
-    /// The rule's name.
+    /// The rule's name, and the service tier where it changed the rates: `openai/gpt-4o+batch`.
     pub rule: String,
+    /// What the lines don't say: a tier without a rate of its own.
+    pub note: Option<String>,
     /// The lines of the sum.
     pub lines: Vec<Line>,
     /// The sum, USD.
@@ -45,11 +47,47 @@ impl Charge {
         let usd = lines.iter().map(|line| line.usd).sum();
         Self {
             rule: rule.to_owned(),
+            note: None,
             lines,
             usd,
         }
     }
+
+    /// Charges by the service tier that answered.
+    pub(super) fn at_tier(mut self, rule: &Rule, tier: Option<&str>) -> Self {
+        let tier = tier.map(str::to_ascii_lowercase).unwrap_or_default();
+        if STANDARD.contains(&&*tier) {
+            return self;
+        }
+        match rule.tiers.get(&tier) {
+            Some(factor) => {
+                for line in &mut self.lines {
+                    line.usd_each *= factor;
+                    line.usd *= factor;
+                }
+                self.usd *= factor;
+                self.rule = format!("{}+{tier}", self.rule);
+            }
+            None => {
+                self.note = Some(format!(
+                    "the table has no rate for service tier {tier:?}; the standard rate is charged"
+                ));
+            }
+        }
+        self
+    }
 }
+
+/// Words for the tier that the list prices are for.
+const STANDARD: [&str; 7] = [
+    "",
+    "default",
+    "standard",
+    "auto",
+    "on_demand",
+    "standard_only",
+    "none",
+];
 
 fn line(part: &'static str, quantity: f64, usd_each: f64) -> Line {
     Line {
@@ -77,11 +115,20 @@ pub(super) fn call(rule: &Rule, usage: &Usage, seconds: Option<f64>) -> Result<C
     };
     let tokens = tokens.whole(("input", input, &rates.input), &input_parts(rates, usage))?;
     let output = usage.completion.unwrap_or(0).max(0);
-    let audio = usage.audio_output.unwrap_or(0);
-    let tokens = tokens.whole(
+    let mut tokens = tokens.whole(
         ("output", output, &rates.output),
-        &[("output_audio", audio, &rates.output_audio)],
+        &[
+            (
+                "output_audio",
+                usage.audio_output.unwrap_or(0),
+                &rates.output_audio,
+            ),
+            ("reasoning", usage.reasoning.unwrap_or(0), &rates.reasoning),
+        ],
     )?;
+    if let Some(fee) = rates.request {
+        tokens.lines.push(line("request", 1.0, fee));
+    }
     Ok(Charge::new(&rule.name, tokens.lines))
 }
 
@@ -147,6 +194,12 @@ impl Tokens {
         }
         Ok(self)
     }
+}
+
+/// A rerank, by the query.
+pub(super) fn rerank(rule: &Rule) -> Result<Charge, Unpriced> {
+    let fee = rule.rates.query.ok_or(Unpriced::NoUsage)?;
+    Ok(Charge::new(&rule.name, vec![line("query", 1.0, fee)]))
 }
 
 /// Speech, by the second.

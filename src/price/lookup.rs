@@ -1,5 +1,6 @@
 //! Provider and model to rule. In this order, each over the provider's lists in theirs:
 //!
+//! 0. what the user pays by contract, in the same order;
 //! 1. the exact name;
 //! 2. the name without region and vendor decoration (`us.anthropic.claude-…-v1:0`, `openai/gpt-…`);
 //! 3. the name without a date suffix;
@@ -36,15 +37,38 @@ const DECORATION: [&str; 16] = [
 impl Table {
     pub(super) fn rule(&self, provider: Option<&str>, model: &str, at_ns: i64) -> Option<&Rule> {
         let day = DateTime::from_timestamp_nanos(at_ns).date_naive();
-        let provider = provider.unwrap_or_default();
-        let lists = self.providers.get(provider)?;
-        let lists = || lists.iter().filter_map(|place| self.lists.get(*place));
         let name = model.trim().to_lowercase();
-        self.named(lists(), &name, day, provider.is_empty())
-            .or_else(|| {
-                let alias = self.aliases.get(&name)?;
-                self.named(lists(), alias, day, provider.is_empty())
-            })
+        let own = self.own.iter().filter_map(|(of, list)| {
+            let is_theirs = of.as_deref().is_none_or(|of| provider == Some(of));
+            is_theirs.then_some(list)
+        });
+        self.named(own, &name, day, false)
+            .or_else(|| self.of_provider(provider.unwrap_or_default(), &name, day))
+            .or_else(|| self.of_alias(&name, provider, day))
+    }
+
+    fn of_provider(&self, provider: &str, name: &str, day: NaiveDate) -> Option<&Rule> {
+        let places = self.providers.get(provider)?;
+        let lists = places.iter().filter_map(|place| self.lists.get(*place));
+        self.named(lists, name, day, provider.is_empty())
+    }
+
+    /// What an alias stands for: `provider/model`, or a model of the same provider, or of the one
+    /// that alone has it.
+    pub(super) fn of_alias(
+        &self,
+        name: &str,
+        provider: Option<&str>,
+        day: NaiveDate,
+    ) -> Option<&Rule> {
+        let target = self.aliases.get(name)?;
+        if let Some((of, model)) = target.split_once('/')
+            && let Some(rule) = self.of_provider(of, model, day)
+        {
+            return Some(rule);
+        }
+        self.of_provider(provider.unwrap_or_default(), target, day)
+            .or_else(|| self.of_provider("", target, day))
     }
 
     fn named<'a>(

@@ -19,7 +19,7 @@ mod table;
 mod tests;
 
 pub use charge::{Charge, Line};
-pub use table::{Error, Table};
+pub use table::{Error, Model, Own, OwnModel, Rate, Rates, Table};
 
 use crate::record::{Record, Unpriced};
 
@@ -50,7 +50,20 @@ impl Table {
                 break;
             }
         }
-        charge::call(found?, &call.usage, call.audio_seconds)
+        let rule = found?;
+        let charge = charge::call(rule, &call.usage, call.audio_seconds)?;
+        Ok(charge.at_tier(rule, call.service_tier.as_deref()))
+    }
+
+    /// The sum behind the cost of a rerank, which is sold by the query. Its row has no column for
+    /// it.
+    pub fn charge_rerank(&self, search: &crate::record::Retrieval) -> Result<Charge, Unpriced> {
+        let model = search.rerank_model.as_deref().ok_or(Unpriced::NoModel)?;
+        let rule = self
+            .rule(None, model, search.header.started_at)
+            .or_else(|| self.rule(Some("cohere"), model, search.header.started_at))
+            .ok_or(Unpriced::UnknownModel)?;
+        charge::rerank(rule)
     }
 
     /// The sum behind the cost of an event of a transcription.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use rustc_hash::FxHashMap;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// What is wrong with a table.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,40 @@ pub enum Error {
         /// Whose.
         model: String,
     },
+    /// An alias for a name that no list has.
+    #[error("alias {alias:?}: no list has a model {target:?}; see `spanledger prices show`")]
+    Alias {
+        /// The user's name.
+        alias: String,
+        /// What it should stand for.
+        target: String,
+    },
+    /// A price for no model.
+    #[error("price of your own for {model:?}: `match` names no model")]
+    NoNames {
+        /// Its id.
+        model: String,
+    },
+}
+
+/// Prices and names of the user's own, beside the table.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Own {
+    /// A model's name as an app sends it, to `model` or `provider/model` of the table.
+    pub aliases: BTreeMap<String, String>,
+    /// What is paid by contract; it wins over the table.
+    pub models: Vec<OwnModel>,
+}
+
+/// A price by contract.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OwnModel {
+    /// OTel provider name; every provider if not set.
+    pub provider: Option<String>,
+    /// The model and its rates, as in the table.
+    #[serde(flatten)]
+    pub model: Model,
 }
 
 /// A price table, ready for look-ups.
@@ -35,6 +69,8 @@ pub struct Table {
     pub(super) providers: FxHashMap<String, Vec<usize>>,
     pub(super) aliases: FxHashMap<String, String>,
     pub(super) lists: Vec<List>,
+    /// The user's own prices, by provider; `None` for every provider.
+    pub(super) own: Vec<(Option<String>, List)>,
 }
 
 /// One provider's models.
@@ -62,12 +98,18 @@ pub(super) struct Rule {
     pub name: String,
     pub from: Option<NaiveDate>,
     pub rates: Rates,
+    /// What a service tier multiplies the rates with.
+    pub tiers: BTreeMap<String, f64>,
 }
 
-/// USD for a million tokens, a second, a query.
-#[derive(Debug, Default, Deserialize)]
+/// USD for a million tokens, a second, a query, a request.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct Rates {
+#[allow(
+    missing_docs,
+    reason = "the fields are the table's own words; its head explains them"
+)]
+pub struct Rates {
     pub input: Option<Rate>,
     pub output: Option<Rate>,
     pub cache_read: Option<Rate>,
@@ -75,14 +117,17 @@ pub(super) struct Rates {
     pub cache_write_1h: Option<Rate>,
     pub input_audio: Option<Rate>,
     pub output_audio: Option<Rate>,
+    pub reasoning: Option<Rate>,
     pub second: Option<f64>,
     pub query: Option<f64>,
+    pub request: Option<f64>,
 }
 
 /// One rate, or one for each size of input.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Rate {
+pub enum Rate {
+    /// USD for a million tokens.
     Flat(f64),
     /// (input tokens above which it holds, rate), rising.
     Tiers(Vec<(u64, f64)>),
@@ -117,17 +162,29 @@ struct File {
     providers: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     aliases: BTreeMap<String, String>,
+    /// By list: service tier to the factor on its rates.
+    #[serde(default)]
+    tiers: BTreeMap<String, BTreeMap<String, f64>>,
     models: BTreeMap<String, Vec<Model>>,
 }
 
-#[derive(Deserialize)]
-struct Model {
-    id: String,
+/// One model's entry in a table.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Model {
+    /// Its name in the list.
+    pub id: String,
+    /// Names it goes by; `*` at an end stands for anything there.
     #[serde(rename = "match")]
-    names: Vec<String>,
-    from: Option<NaiveDate>,
+    pub names: Vec<String>,
+    /// First day of this price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<NaiveDate>,
+    /// What it costs.
     #[serde(flatten)]
-    rates: Rates,
+    pub rates: Rates,
+    /// Service tier to the factor on the rates, beside those of its list.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tiers: BTreeMap<String, f64>,
 }
 
 impl Table {
@@ -141,8 +198,18 @@ impl Table {
             .map(|(i, name)| (name.clone(), i))
             .collect();
         let mut lists = Vec::with_capacity(file.models.len());
+        for name in file.tiers.keys() {
+            if !places.contains_key(name) {
+                return Err(Error::NoList {
+                    what: "[tiers]".into(),
+                    list: name.clone(),
+                });
+            }
+        }
+        let none = BTreeMap::new();
         for (name, models) in file.models {
-            lists.push(List::new(&name, models)?);
+            let tiers = file.tiers.get(&name).unwrap_or(&none);
+            lists.push(List::new(&name, models, tiers)?);
         }
         let mut providers = FxHashMap::default();
         for (provider, names) in file.providers {
@@ -162,7 +229,36 @@ impl Table {
             providers,
             aliases,
             lists,
+            own: Vec::new(),
         })
+    }
+
+    /// The table with the user's own names and prices beside it.
+    pub fn with(mut self, own: Own) -> Result<Self, Error> {
+        let mut by_provider: BTreeMap<Option<String>, Vec<Model>> = BTreeMap::new();
+        for OwnModel { provider, model } in own.models {
+            if model.names.iter().all(|name| name.trim().is_empty()) {
+                return Err(Error::NoNames { model: model.id });
+            }
+            by_provider.entry(provider).or_default().push(model);
+        }
+        for (provider, models) in by_provider {
+            let list = List::new("contract", models, &BTreeMap::new())?;
+            self.own.push((provider, list));
+        }
+        // What holds for one provider wins over what holds for all.
+        self.own.reverse();
+        for (alias, target) in own.aliases {
+            self.aliases
+                .insert(alias.to_lowercase(), target.to_lowercase());
+            if self
+                .of_alias(&alias.to_lowercase(), None, NaiveDate::MAX)
+                .is_none()
+            {
+                return Err(Error::Alias { alias, target });
+            }
+        }
+        Ok(self)
     }
 
     /// The table in the binary.
@@ -178,7 +274,7 @@ impl Table {
 }
 
 impl List {
-    fn new(list: &str, models: Vec<Model>) -> Result<Self, Error> {
+    fn new(list: &str, models: Vec<Model>, tiers: &BTreeMap<String, f64>) -> Result<Self, Error> {
         let mut this = Self::default();
         for model in models {
             let rates = &model.rates;
@@ -190,10 +286,13 @@ impl List {
                 &rates.cache_write_1h,
                 &rates.input_audio,
                 &rates.output_audio,
+                &rates.reasoning,
             ];
-            let flat = [rates.second, rates.query].into_iter().flatten();
+            let flat = [rates.second, rates.query, rates.request];
+            let flat = flat.into_iter().flatten().chain(tiers.values().copied());
+            let flat = flat.chain(model.tiers.values().copied());
             let is_sane = all.into_iter().flatten().all(Rate::is_sane)
-                && flat.into_iter().all(|rate| rate.is_finite() && rate >= 0.0);
+                && flat.clone().all(|rate| rate.is_finite() && rate >= 0.0);
             if !is_sane {
                 return Err(Error::Rate {
                     model: format!("{list}/{}", model.id),
@@ -220,6 +319,11 @@ impl List {
                 name: format!("{list}/{}{day}", model.id),
                 from: model.from,
                 rates: model.rates,
+                tiers: tiers
+                    .iter()
+                    .chain(&model.tiers)
+                    .map(|(k, v)| (k.to_lowercase(), *v))
+                    .collect(),
             });
         }
         this.patterns
