@@ -14,6 +14,51 @@ use crate::{otlp::Value, record::Usage};
 /// Names under which an answer says its model.
 const MODELS: [&str; 4] = ["model", "modelVersion", "model_version", "model_name"];
 
+/// Names under which it says why it ended.
+const FINISHES: [&str; 3] = ["finish_reason", "finishReason", "stop_reason"];
+/// What frameworks put around a provider's answer.
+const WRAPPERS: [&str; 13] = [
+    "message",
+    "messages",
+    "kwargs",
+    "response_metadata",
+    "additional_kwargs",
+    "generations",
+    "replies",
+    "meta",
+    "llm_output",
+    "llmOutput",
+    "raw",
+    "outputs",
+    "choices",
+];
+/// Wrappers inside wrappers beyond this are not followed.
+const MAX_DEPTH: usize = 8;
+
+/// The text under one of these names, in the answer itself or in what is wrapped around it.
+fn told<'j>(json: &'j Json, names: &[&str]) -> Option<&'j Json> {
+    let mut open = vec![(json, 0)];
+    let mut next = 0;
+    while let Some(&(json, depth)) = open.get(next) {
+        next += 1;
+        if let Json::Array(list) = json
+            && let [only] = list.as_slice()
+            && depth < MAX_DEPTH
+        {
+            open.push((only, depth + 1));
+        }
+        let own = names.iter().filter_map(|name| json.get(*name));
+        if let Some(found) = own.into_iter().find(|value| value.is_string()) {
+            return Some(found);
+        }
+        if depth < MAX_DEPTH {
+            let inner = WRAPPERS.iter().filter_map(|name| json.get(*name));
+            open.extend(inner.map(|inner| (inner, depth + 1)));
+        }
+    }
+    None
+}
+
 /// What is read of an answer.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Answer {
@@ -21,6 +66,10 @@ pub struct Answer {
     pub id: Option<String>,
     /// The answering model.
     pub model: Option<String>,
+    /// The model that frameworks' wrappings name, for where nothing else does.
+    pub inner_model: Option<String>,
+    /// Why the model stopped, in the provider's word.
+    pub finish: Option<String>,
     /// Its usage, made inclusive.
     pub usage: Option<Usage>,
 }
@@ -35,18 +84,17 @@ impl Answer {
             return None;
         }
         let json = fields::json(value)?;
-        let found = usage::find(&json);
-        // Who reports the usage knows the model, too.
-        let beside = found.and_then(|(_, holder)| MODELS.iter().find_map(|key| holder.get(*key)));
-        let own = MODELS.iter().find_map(|key| json.get(*key));
         let word = |json: &Json| {
             let word = limits::name(json.as_str()?, limits::NAME_BYTES);
             (!word.is_empty()).then_some(word)
         };
+        let own = |json: &Json| MODELS.iter().find_map(|key| json.get(*key).and_then(word));
         Some(Answer {
             id: json.get("id").and_then(word),
-            model: own.or(beside).and_then(word),
-            usage: found.map(|(usage, _)| usage),
+            model: own(&json).or_else(|| own(json.get("raw")?)),
+            inner_model: told(&json, &MODELS).and_then(word),
+            finish: told(&json, &FINISHES).and_then(word),
+            usage: usage::find(&json),
         })
     }
 }

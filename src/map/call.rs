@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    accounting, answer::Answer, classify::Kind, fields, fields::Field, limits, messages::Family,
-    normal, read::Reading, subject::Subject, transcript::Transcript,
+    accounting, answer::Answer, classify::Kind, failure, failure::Ending, fields, fields::Field,
+    limits, messages::Family, normal, read::Reading, subject::Subject, transcript::Transcript,
 };
 use crate::{
     otlp::{Value, value::text},
-    record::{CallType, LlmCall, Origin, Usage},
+    record::{CallType, LlmCall, Origin, Status, Usage},
 };
 
 /// The record of a call. A container has one only if it carries usage, or a model with content:
@@ -80,18 +80,23 @@ pub fn record(subject: &Subject<'_, '_>) -> Option<LlmCall> {
         accounting::note(reading, &mut origin, column, field, "");
     }
     let operation = reading.name(Field::Operation);
-    let finish_reason = fields_finish(subject).or(content.finish);
+    let told = || normal::finish_reason(answer.finish.as_deref()?);
+    let finish_reason = fields_finish(subject)
+        .or(content.finish.clone())
+        .or_else(told);
+    let ending = ending(subject, &usage, &content, finish_reason.as_deref());
     Some(LlmCall {
         header: subject.header.clone(),
         role: subject.kind.map(Kind::role).unwrap_or_default(),
         call_type: call_type(subject, operation.as_deref()),
         operation,
-        status: subject.ending.status,
+        status: ending.status,
         provider: names.provider,
         model: names
             .model
             .or_else(|| names.response_model.clone())
-            .or_else(|| answer.model.clone()),
+            .or_else(|| answer.model.clone())
+            .or_else(|| answer.inner_model.clone()),
         response_model: names.response_model.or(answer.model),
         prompt_length: content.prompt.as_deref().map(limits::characters),
         response_length: content.response.as_deref().map(limits::characters),
@@ -117,10 +122,10 @@ pub fn record(subject: &Subject<'_, '_>) -> Option<LlmCall> {
             .name(Field::ServiceTier)
             .or_else(|| parameter_text(&parameters, &["service_tier"])),
         ttft_ms: ttft_ms(subject).filter(|_| streamed != Some(false)),
-        error_type: subject.ending.error_type.clone(),
-        error_message: subject.ending.message.clone(),
-        error_severity: subject.ending.severity,
-        error_context: subject.ending.context.clone(),
+        error_type: ending.error_type.clone(),
+        error_message: ending.message.clone(),
+        error_severity: ending.severity,
+        error_context: ending.context.clone(),
         retry_count: reading.count(Field::RetryCount),
         context: subject.context.clone(),
         dialect: reading.dialect.name,
@@ -130,6 +135,26 @@ pub fn record(subject: &Subject<'_, '_>) -> Option<LlmCall> {
         response_id: reading.name(Field::ResponseId).or(answer.id),
         ..LlmCall::default()
     })
+}
+
+/// How the call ended. Some SDKs set a status of OK on a call that raised and answered nothing, or
+/// that says itself that it ended in an error.
+fn ending<'s>(
+    subject: &Subject<'s, '_>,
+    usage: &Usage,
+    content: &Content,
+    finish: Option<&str>,
+) -> Cow<'s, Ending> {
+    let answered_nothing = !usage.is_known() && content.response.is_none();
+    let raised = subject.events.exception.is_some() && answered_nothing;
+    if subject.ending.status == Status::Success && (raised || finish == Some("error")) {
+        return Cow::Owned(failure::failed(
+            subject.span,
+            Some(subject.reading),
+            subject.events,
+        ));
+    }
+    Cow::Borrowed(subject.ending)
 }
 
 /// Names of the token limit among request parameters, as the providers spell it.

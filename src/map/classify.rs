@@ -67,11 +67,27 @@ pub fn kind(reading: &Reading<'_, '_>, span_name: &str) -> Option<Kind> {
         Some(kind) => kind,
         None => shown_kind(reading, span_name)?,
     };
+    let kind = match kind {
+        Kind::Chat if is_embedding_model(reading) => Kind::Embedding,
+        kind => kind,
+    };
     // A hit without usage means that no model was called.
     let was_cached = reading.flag(Field::CacheHit) == Some(true) && !has_usage(reading);
     Some(match kind {
         Kind::Chat | Kind::Embedding if was_cached => Kind::Cache,
         kind => kind,
+    })
+}
+
+/// Some SDKs call everything a generation; no model that chats is called "embed".
+fn is_embedding_model(reading: &Reading<'_, '_>) -> bool {
+    let model = [Field::RequestModel, Field::AnyModel, Field::ResponseModel]
+        .iter()
+        .find_map(|field| reading.text(*field));
+    model.is_some_and(|model| {
+        let model = model.to_ascii_lowercase();
+        let name = model.rsplit('/').next().unwrap_or_default();
+        name.contains("embed")
     })
 }
 

@@ -133,6 +133,24 @@ pub fn ending(
             ..Ending::default()
         };
     }
+    failed_with(span, reading, events, code)
+}
+
+/// The end of a span that failed, whatever its status says.
+pub fn failed(
+    span: &SpanView<'_>,
+    reading: Option<&Reading<'_, '_>>,
+    events: &Events<'_>,
+) -> Ending {
+    failed_with(span, reading, events, None)
+}
+
+fn failed_with(
+    span: &SpanView<'_>,
+    reading: Option<&Reading<'_, '_>>,
+    events: &Events<'_>,
+    code: Option<String>,
+) -> Ending {
     let http = reading.and_then(|r| r.count(Field::HttpStatus));
     let exception = exception(events);
     let status_text = Some(text(span.status_message).into_owned()).filter(|m| !m.trim().is_empty());

@@ -35,7 +35,7 @@ macro_rules! dialects {
 }
 
 dialects! {
-    langfuse, langsmith, openinference, vercel, mlflow, laminar, livekit, pipecat, spring, haystack,
+    langfuse, langsmith, mastra, genkit, openinference, vercel, mlflow, laminar, livekit, pipecat, spring, haystack,
     adk, strands, pydantic, openlit, litellm, crewai, llamaindex, openai_agents, semantic_kernel,
     helicone, otel, traceloop, plain,
 }

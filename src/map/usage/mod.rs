@@ -8,7 +8,7 @@
 
 mod paths;
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use self::paths::{PATHS, Part, Part::*, Place::*};
 use super::{
@@ -186,8 +186,8 @@ impl Counts {
     }
 }
 
-/// The usage object in a provider's answer, wherever it stands in it, and what it stands in.
-pub fn find(json: &Json) -> Option<(Usage, &Map<String, Json>)> {
+/// The usage object in a provider's answer that says most, wherever it stands in it.
+pub fn find(json: &Json) -> Option<Usage> {
     const NAMES: [&str; 6] = [
         "usage",
         "usage_metadata",
@@ -196,6 +196,17 @@ pub fn find(json: &Json) -> Option<(Usage, &Map<String, Json>)> {
         "tokenUsage",
         "billed_units",
     ];
+    let parts = |usage: &Usage| {
+        let parts = [
+            usage.prompt,
+            usage.completion,
+            usage.cache_read,
+            usage.cache_write,
+            usage.reasoning,
+        ];
+        parts.iter().flatten().count()
+    };
+    let mut best: Option<Usage> = None;
     let mut open = vec![(json, 0)];
     while let Some((json, depth)) = open.pop() {
         match json {
@@ -203,8 +214,8 @@ pub fn find(json: &Json) -> Option<(Usage, &Map<String, Json>)> {
                 for name in NAMES {
                     let counts = object.get(name).map(Counts::read).unwrap_or_default();
                     let usage = counts.usage();
-                    if usage.is_known() {
-                        return Some((usage, object));
+                    if usage.is_known() && best.is_none_or(|best| parts(&usage) > parts(&best)) {
+                        best = Some(usage);
                     }
                 }
                 if depth < MAX_DEPTH {
@@ -220,7 +231,7 @@ pub fn find(json: &Json) -> Option<(Usage, &Map<String, Json>)> {
             _ => {}
         }
     }
-    None
+    best
 }
 
 #[cfg(test)]
@@ -335,7 +346,7 @@ mod tests {
     fn usage_is_found_in_an_answer() {
         let answer = json!({"replies": [{"content": "x", "meta": {"usage": {
             "prompt_tokens": 3, "completion_tokens": 4}}}]});
-        assert_eq!(find(&answer).unwrap().0.prompt, Some(3));
+        assert_eq!(find(&answer).unwrap().prompt, Some(3));
         assert_eq!(find(&json!({"usage": {}, "input": "a question"})), None);
         assert_eq!(find(&json!({"text": {"tokens": 3}})), None);
     }
