@@ -48,8 +48,10 @@ pub struct Price {
     /// A price table in the format of `config/prices.toml`; the shipped one if not set.
     pub file: Option<PathBuf>,
     /// Names of models as apps send them, to `model` or `provider/model` of the table.
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub aliases: std::collections::BTreeMap<String, String>,
     /// What is paid by contract; it wins over the table.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<crate::price::OwnModel>,
 }
 

@@ -419,10 +419,13 @@ fn streamed(subject: &Subject<'_, '_>, parameters: &Map<String, Json>) -> Option
     };
     let said = subject.reading.flag(Field::Streamed).or_else(asked);
     let ends_with_stream = |name: &str| name.to_ascii_lowercase().ends_with("stream");
+    let method = subject.name.rsplit('.').next().unwrap_or_default();
     let times = [Field::TtftSeconds, Field::TtftMillis, Field::FirstTokenAt];
     let shown = subject.events.first_chunk.is_some()
         || times.iter().any(|field| subject.reading.has(*field))
         || ends_with_stream(subject.name)
+        || method.starts_with("stream_")
+        || method.starts_with("astream_")
         || subject.name.starts_with("streaming ")
         || subject
             .reading

@@ -8,8 +8,9 @@ use super::{
     call, classify,
     classify::Kind,
     context,
+    dialect::DIALECTS,
     events::Events,
-    failure, join, parse,
+    failure, join, limits, parse,
     read::{Lookup, Scratch},
     request::{self, Resource},
     retrieval, speech,
@@ -190,6 +191,7 @@ impl Mapper {
         mapped.key.trace_id = span.trace_id;
         mapped.key.span_id = span.span_id;
         let may_be_ours = self.lookup.walk(span.attributes(), scratch);
+        self.walk_carriers(span, group, scratch);
         mapped.context = scratch.context();
         let is_root = span.parent_span_id.is_none();
         let is_known_scope = group.scope_dialect.is_some();
@@ -227,6 +229,26 @@ impl Mapper {
         };
         self.add_records(&subject, is_request, &mut mapped);
         mapped
+    }
+
+    /// Reads the events whose attributes are the span's own in the scope's dialect.
+    fn walk_carriers<'a>(&self, span: &SpanView<'a>, group: &Group<'_>, scratch: &mut Scratch<'a>) {
+        let place = group.scope_dialect.map(usize::from);
+        let Some(dialect) = place.and_then(|place| DIALECTS.get(place)) else {
+            return;
+        };
+        if dialect.carriers.is_empty() {
+            return;
+        }
+        for event in span.events().take(limits::EVENTS) {
+            if dialect
+                .carriers
+                .iter()
+                .any(|name| name.as_bytes() == event.name)
+            {
+                self.lookup.walk_on(event.attributes(), scratch);
+            }
+        }
     }
 
     fn add_records(&self, subject: &Subject<'_, '_>, is_request: bool, mapped: &mut MappedSpan) {

@@ -203,11 +203,20 @@ fn push_text(text: &mut String, more: &str) {
     text.push_str(more);
 }
 
+/// Bedrock's parts are named by their one key.
+fn is_bedrock_part(part: &Json) -> bool {
+    const KEYS: [&str; 4] = ["text", "toolUse", "toolResult", "reasoningContent"];
+    part.as_object()
+        .is_some_and(|part| part.len() == 1 && KEYS.iter().any(|key| part.contains_key(*key)))
+}
+
 /// Content that is text, or JSON parts as text.
 fn push_content(message: &mut Message, text: &str) {
     if text.starts_with("[{")
         && let Ok(Json::Array(parts)) = serde_json::from_str(text)
-        && parts.iter().all(|part| part.get("type").is_some())
+        && parts
+            .iter()
+            .all(|part| part.get("type").is_some() || is_bedrock_part(part))
     {
         for part in &parts {
             content(part, message, 0);
@@ -298,7 +307,7 @@ fn from_array(items: &[Json], out: &mut Vec<Message>, depth: usize) {
                         .is_none_or(|inner| *key == "content" && inner.is_string())
                 })
     };
-    if !items.is_empty() && items.iter().all(is_part) {
+    if !items.is_empty() && (items.iter().all(is_part) || items.iter().all(is_bedrock_part)) {
         let mut message = Message::default();
         for part in items {
             content(part, &mut message, depth + 1);
@@ -318,7 +327,7 @@ fn from_object(object: &Map<String, Json>, out: &mut Vec<Message>, depth: usize)
         .find_map(|key| word(key))
         .map(str::to_owned);
     // A choice, or LangChain's generation, around a message.
-    if let Some(inner @ Json::Object(_)) = object.get("message") {
+    if let Some(inner @ (Json::Object(_) | Json::Array(_))) = object.get("message") {
         let first = out.len();
         from_json(inner, out, depth + 1);
         if let (Some(message), Some(_)) = (out.get_mut(first), &finish) {
@@ -356,7 +365,14 @@ fn from_object(object: &Map<String, Json>, out: &mut Vec<Message>, depth: usize)
             finish,
             ..Message::default()
         };
-        for key in ["content", "parts", "tool_calls", "function_call", "refusal"] {
+        for key in [
+            "content",
+            "parts",
+            "blocks",
+            "tool_calls",
+            "function_call",
+            "refusal",
+        ] {
             if let Some(inner) = object.get(key) {
                 content(inner, &mut message, depth + 1);
             }
@@ -364,7 +380,17 @@ fn from_object(object: &Map<String, Json>, out: &mut Vec<Message>, depth: usize)
         out.push(message);
         return;
     }
-    if object.get("type").is_some() {
+    let lists = [
+        "messages",
+        "generations",
+        "choices",
+        "candidates",
+        "replies",
+    ];
+    let is_list = lists
+        .iter()
+        .any(|key| object.get(*key).is_some_and(Json::is_array));
+    if object.get("type").is_some() && !is_list {
         let mut message = Message::default();
         part(object, &mut message, depth + 1);
         out.push(message);
@@ -396,7 +422,7 @@ fn content(json: &Json, message: &mut Message, depth: usize) {
         return;
     }
     match json {
-        Json::String(text) => push_text(&mut message.text, text),
+        Json::String(text) => push_content(message, text),
         Json::Array(items) => items
             .iter()
             .for_each(|item| content(item, message, depth + 1)),
@@ -416,6 +442,7 @@ fn part(object: &Map<String, Json>, message: &mut Message, depth: usize) {
     let call = object
         .get("function")
         .or_else(|| object.get("functionCall"))
+        .or_else(|| object.get("toolUse"))
         .unwrap_or(&Json::Null);
     let is_call = matches!(
         kind,
@@ -431,7 +458,12 @@ fn part(object: &Map<String, Json>, message: &mut Message, depth: usize) {
             other => other,
         };
         let fields = [
-            ("id", field("id").or_else(|| field("toolCallId"))),
+            (
+                "id",
+                field("id")
+                    .or_else(|| field("toolCallId"))
+                    .or_else(|| field("toolUseId")),
+            ),
             ("name", field("name").or_else(|| field("toolName"))),
             ("arguments", arguments),
         ];

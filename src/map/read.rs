@@ -192,6 +192,11 @@ impl Lookup {
     /// that spans of every trade carry, and context, do not.
     pub fn walk<'a>(&self, attributes: Attributes<'a>, scratch: &mut Scratch<'a>) -> bool {
         scratch.clear();
+        self.walk_on(attributes, scratch)
+    }
+
+    /// Walks more attributes of the same span.
+    pub fn walk_on<'a>(&self, attributes: Attributes<'a>, scratch: &mut Scratch<'a>) -> bool {
         for (key, value) in attributes.take(limits::ATTRIBUTES) {
             let Ok(name) = std::str::from_utf8(key) else {
                 continue;

@@ -7,13 +7,15 @@
 //! | `gcp.vertex.agent.llm_response` | response, finish_reason, cache and reasoning tokens |
 //! | `gcp.vertex.agent.session_id` | session_id |
 //!
-//! Quirks: `call_llm` may come without an operation's name, so its name says it. The output leaves
-//! out the thoughts, which stand in the response only (`usage_metadata.thoughts_token_count`).
-//! Tools carry `{}` as request and response. With Google's own instrumentation on, a
-//! `generate_content` span shows the call again below `call_llm`.
+//! Quirks: `call_llm` may come without an operation's name, so its name says it. Releases that
+//! call the thoughts experimental leave them out of the output; where nothing but the response has
+//! them, they are taken from there. Tools carry `{}` as request and response. With Google's own
+//! instrumentation on, a `generate_content` span shows the call again below `call_llm`.
 
 use super::{BLANK, Dialect};
 use crate::map::{accounting::Excludes, classify::Kind, fields::Field, read::Reading};
+
+const EXPERIMENTAL: &str = "gen_ai.usage.experimental.reasoning_tokens";
 
 pub const DIALECT: Dialect = Dialect {
     name: "adk",
@@ -32,7 +34,7 @@ pub const DIALECT: Dialect = Dialect {
     own: &[
         ("gcp.vertex.agent.llm_request", Field::Parameters),
         ("gcp.vertex.agent.llm_response", Field::UsageObject),
-        ("gen_ai.usage.experimental.reasoning_tokens", Field::Reasoning),
+        (EXPERIMENTAL, Field::Reasoning),
     ],
     context: &[
         ("gcp.vertex.agent.session_id", "session_id"),
@@ -49,9 +51,11 @@ pub const DIALECT: Dialect = Dialect {
     ..BLANK
 };
 
-fn excludes(_: &Reading<'_, '_>, _: Option<&str>) -> Excludes {
+/// Only the releases that still call the thoughts experimental leave them out of the output.
+fn excludes(reading: &Reading<'_, '_>, _: Option<&str>) -> Excludes {
+    let thoughts = reading.got(Field::Reasoning);
     Excludes {
         cache: false,
-        reasoning: true,
+        reasoning: thoughts.is_some_and(|got| got.key == EXPERIMENTAL.as_bytes()),
     }
 }

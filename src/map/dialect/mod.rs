@@ -10,12 +10,7 @@
 //! word (`plain`) wins, then the span's own dialect, then the order of the list; where several name the span's kind, the order of
 //! the list alone decides.
 //!
-//! | file | who writes it |
-//! |---|---|
-//! | `openinference` | Arize's instrumentations, Python and JavaScript |
-//! | `otel` | the OpenTelemetry GenAI and database conventions, of all ages |
-//! | `traceloop` | OpenLLMetry, of all ages |
-//! | `plain` | the names documented by this project for what no convention names |
+//! Each file's table says which attribute fills which column, and its quirks.
 
 use super::{
     accounting::Excludes,
@@ -35,9 +30,9 @@ macro_rules! dialects {
 }
 
 dialects! {
-    langfuse, langsmith, mastra, genkit, openinference, vercel, mlflow, laminar, livekit, pipecat, spring, haystack,
-    adk, strands, pydantic, openlit, litellm, crewai, llamaindex, openai_agents, semantic_kernel,
-    helicone, otel, traceloop, plain,
+    langfuse, langsmith, mastra, genkit, openinference, vercel, mlflow, laminar, livekit, pipecat,
+    spring, haystack, adk, strands, openai_agents, pydantic, openlit, litellm, crewai, llamaindex,
+    semantic_kernel, helicone, otel, traceloop, plain,
 }
 
 /// Who wrote a span if nothing says more.
@@ -60,6 +55,8 @@ pub struct Dialect {
     pub own: &'static [(&'static str, Field)],
     /// Span names to kinds, on spans of this dialect only, where no attribute says the kind.
     pub names: &'static [(&'static str, Kind)],
+    /// Events whose attributes are read as the span's own.
+    pub carriers: &'static [&'static str],
     /// Attribute to context column, in the order of preference within a column.
     pub context: &'static [(&'static str, &'static str)],
     /// Indexed attributes: `prefix` + number + path.
@@ -81,6 +78,7 @@ pub const BLANK: Dialect = Dialect {
     keys: &[],
     own: &[],
     names: &[],
+    carriers: &[],
     context: &[],
     families: &[],
     events: &[],

@@ -6,10 +6,10 @@
 //! |---|---|
 //! | the conventions' own | see `otel`; indexed messages as `traceloop` has them |
 //! | `openai.agent.*`, `gen_ai.agent.*` | nothing: agents, handoffs and guardrails wrap calls |
-//! | `response.model` and friends in the raw response | response_model |
+//! | through Logfire: `input`, `output`, `events`, `response`, `usage`, `model_settings` | prompt, response, tokens, temperature, max_tokens |
 //!
-//! Quirks: `gen_ai.system` is `openai_agents` on agents' spans. Through Logfire the spans are
-//! Logfire's ("Responses API with …"), through OpenInference its own: see there.
+//! Quirks: `gen_ai.system` is `openai_agents` on agents' spans. Through Logfire a span's name is
+//! its template ("Responses API with …"). Through OpenInference it has that shape: see there.
 
 use super::{BLANK, Dialect};
 use crate::map::{classify::Kind, fields::Field};
@@ -22,6 +22,8 @@ pub const DIALECT: Dialect = Dialect {
         "logfire.openai_agents",
     ],
     names: &[
+        ("Responses API with *", Kind::Chat),
+        ("Chat completion with *", Kind::Chat),
         ("openai.response", Kind::Chat),
         ("openai_agents.response", Kind::Chat),
         ("Agent Workflow", Kind::Container),
@@ -31,9 +33,15 @@ pub const DIALECT: Dialect = Dialect {
         ("*.guardrail", Kind::Aside),
     ],
     own: &[
+        ("input", Field::InputMessages),
+        ("output", Field::OutputMessages),
         ("raw_input", Field::Input),
         ("response", Field::Output),
+        ("response_id", Field::ResponseId),
+        ("usage", Field::UsageObject),
+        ("gen_ai.usage.raw", Field::UsageObject),
         ("model_config", Field::Parameters),
+        ("model_settings", Field::Parameters),
         ("events", Field::EventList),
     ],
     ..BLANK
