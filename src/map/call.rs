@@ -6,7 +6,8 @@ use serde_json::{Map, Value as Json};
 
 use super::{
     accounting, answer::Answer, classify::Kind, failure, failure::Ending, fields, fields::Field,
-    limits, messages::Family, normal, read::Reading, subject::Subject, transcript::Transcript,
+    limits, messages::Family, names::Names, normal, read::Reading, subject::Subject,
+    transcript::Transcript,
 };
 use crate::{
     otlp::{Value, value::text},
@@ -166,67 +167,6 @@ const MAX_TOKENS: [&str; 5] = [
     "maxOutputTokens",
 ];
 
-struct Names {
-    provider: Option<String>,
-    provider_told_by_model: bool,
-    model: Option<String>,
-    response_model: Option<String>,
-}
-
-impl Names {
-    /// One attribute that may be either model (`AnyModel`) is the answering one where the request
-    /// parameters name another, and the requested one where nothing else does.
-    fn of(subject: &Subject<'_, '_>, parameters: &Map<String, Json>) -> Self {
-        let reading = subject.reading;
-        let any = [Field::AnyModel, Field::EmbeddingModel]
-            .into_iter()
-            .find_map(|field| reading.text(field))
-            .map(Cow::into_owned);
-        let asked = reading
-            .text(Field::RequestModel)
-            .map(Cow::into_owned)
-            .or_else(|| parameter_text(parameters, &["model", "model_name", "modelId", "model_id"]))
-            .or_else(|| any.clone())
-            .or_else(|| named_model(subject));
-        let said = [Field::Provider, Field::ProviderHint]
-            .into_iter()
-            .find_map(|field| normal::provider(&reading.text(field)?));
-        let told = asked.as_deref().and_then(|asked| {
-            let (vendor, rest) = asked.split_once('/').unwrap_or(("", asked));
-            normal::provider_of_model(rest)
-                .map(str::to_owned)
-                .or_else(|| normal::provider(vendor))
-        });
-        let provider_told_by_model = said.is_none() && told.is_some();
-        let provider = said.or(told);
-        let clean = |name: &str| normal::model(name, provider.as_deref());
-        let model = asked.as_deref().and_then(clean);
-        let answered = reading
-            .text(Field::ResponseModel)
-            .and_then(|name| clean(&name));
-        let response_model = answered.or_else(|| {
-            any.as_deref()
-                .and_then(clean)
-                .filter(|any| Some(any) != model.as_ref())
-        });
-        Names {
-            provider,
-            provider_told_by_model,
-            model,
-            response_model,
-        }
-    }
-}
-
-/// The model in a span's name: the conventions call a span `{operation} {model}`, and a call that
-/// failed early may have nothing else.
-fn named_model(subject: &Subject<'_, '_>) -> Option<String> {
-    let (operation, model) = subject.name.split_once(' ')?;
-    let names_model = ["chat", "embeddings", "text_completion", "generate_content"];
-    let is_model = names_model.contains(&operation) && !model.contains([' ', '{']);
-    (is_model && subject.reading.got(Field::ResponseModel).is_none()).then(|| model.to_owned())
-}
-
 struct Content {
     prompt: Option<String>,
     system: Option<String>,
@@ -366,7 +306,7 @@ fn asked(
     Some((number, key(Field::Parameters), "read in its JSON"))
 }
 
-fn parameter_text(parameters: &Map<String, Json>, keys: &[&str]) -> Option<String> {
+pub(super) fn parameter_text(parameters: &Map<String, Json>, keys: &[&str]) -> Option<String> {
     let text = keys.iter().find_map(|key| parameters.get(*key)?.as_str())?;
     Some(limits::name(text, limits::NAME_BYTES)).filter(|text| !text.is_empty())
 }

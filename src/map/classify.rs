@@ -120,7 +120,8 @@ fn is_word(known: &str, word: &str) -> bool {
 /// What the span's own dialect means by the span's name, or else what the conventions do
 /// (`{operation} {target}`), if the span is known to be GenAI's.
 fn named_kind(reading: &Reading<'_, '_>, span_name: &str) -> Option<Kind> {
-    if !reading.is_by_scope && !reading.is_genai() {
+    let is_by_sign = !std::ptr::eq(reading.dialect, DEFAULT);
+    if !reading.is_by_scope && !is_by_sign && !reading.is_genai() {
         return None;
     }
     let mut names = reading.dialect.names.iter().chain(DEFAULT.names);

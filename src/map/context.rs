@@ -73,6 +73,26 @@ pub const KEYS: &[(&str, &str)] = &[
     ("recording_id", "recording_id"),
 ];
 
+/// Stands for a column: the attribute is a JSON object whose members are context.
+pub const MEMBERS: &str = "*";
+
+/// The column that a member of such an object fills: our own names for it, and the usual ones.
+pub fn of_member(name: &str) -> Option<u8> {
+    const USUAL: &[(&str, &str)] = &[
+        ("userId", "user_id"),
+        ("user", "user_id"),
+        ("session_id", "session_id"),
+        ("sessionId", "session_id"),
+        ("group_id", "session_id"),
+        ("thread_id", "session_id"),
+        ("threadId", "session_id"),
+        ("conversation_id", "session_id"),
+    ];
+    let mut all = KEYS.iter().chain(USUAL);
+    all.find(|(key, _)| *key == name)
+        .and_then(|(_, column_name)| column(column_name))
+}
+
 /// The number of a column; `None` if no context column has that name.
 pub fn column(name: &str) -> Option<u8> {
     let place = COLUMNS.iter().position(|column| *column == name)?;

@@ -261,6 +261,9 @@ impl Mapper {
             }
             Some(Kind::Speech | Kind::PerhapsSpeech) => {
                 records.extend(speech::records(subject, &self.lookup));
+                if records.is_empty() {
+                    mapped.role = Role::None;
+                }
             }
             Some(Kind::Retrieval | Kind::Rerank) => {
                 records.push(Record::Retrieval(Box::new(retrieval::record(subject))));

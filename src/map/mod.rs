@@ -17,6 +17,7 @@
 //! | `read` | the one pass: attributes to fields, by all dialects' tables merged |
 //! | `classify` | which kind of work a span is, and its role |
 //! | `call` `speech` `retrieval` `parse` `request` | fields to one kind of record each |
+//! | `names` | provider and models of a call |
 //! | `accounting` | tokens made inclusive |
 //! | `usage` | usage objects of every API to tokens |
 //! | `literal` | JSON, and Python's `repr` of it |
@@ -44,6 +45,7 @@ mod limits;
 mod literal;
 mod mapper;
 mod messages;
+mod names;
 mod normal;
 mod parse;
 mod read;

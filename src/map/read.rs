@@ -34,6 +34,8 @@ enum Target {
         column: u8,
         order: u16,
     },
+    /// A JSON object whose members are context.
+    ContextObject,
     Sign {
         dialect: u8,
     },
@@ -79,6 +81,7 @@ pub struct Scratch<'a> {
     members: Vec<Member<'a>>,
     rest: Vec<(&'a [u8], Value<'a>)>,
     context: Vec<(u8, u16, Value<'a>)>,
+    objects: Vec<Value<'a>>,
     signs: u32,
     special: bool,
 }
@@ -137,6 +140,8 @@ impl Lookup {
             if let Some(column) = context::column(column) {
                 lookup.add(key, Target::Context { column, order });
                 order += 1;
+            } else if column == context::MEMBERS {
+                lookup.add(key, Target::ContextObject);
             }
         }
         for (place, dialect) in (0u8..).zip(DIALECTS) {
@@ -238,6 +243,7 @@ impl<'a> Scratch<'a> {
         self.members.clear();
         self.rest.clear();
         self.context.clear();
+        self.objects.clear();
         self.signs = 0;
         self.special = false;
     }
@@ -272,6 +278,13 @@ impl<'a> Scratch<'a> {
                     self.context.push((column, order, value));
                 }
             }
+            Target::ContextObject => {
+                // Its other members are metadata.
+                self.objects.push(value);
+                if self.rest.len() < limits::METADATA_KEYS {
+                    self.rest.push((key, value));
+                }
+            }
             Target::Sign { dialect } => self.signs |= 1 << dialect,
             Target::Dropped => {}
         }
@@ -279,7 +292,7 @@ impl<'a> Scratch<'a> {
 
     /// The context that stands on the span; `None` if none does.
     pub fn context(&mut self) -> Option<Box<Context>> {
-        if self.context.is_empty() {
+        if self.context.is_empty() && self.objects.is_empty() {
             return None;
         }
         self.context
@@ -291,6 +304,18 @@ impl<'a> Scratch<'a> {
                 && slot.is_none()
             {
                 *slot = Some(limits::name(&text, limits::CONTEXT_BYTES));
+            }
+        }
+        for object in self.objects.iter().filter_map(|value| fields::json(*value)) {
+            for (name, value) in object.as_object().into_iter().flatten() {
+                let column = context::of_member(name);
+                if let (Some(slot), Some(text)) = (
+                    column.and_then(|column| context::slot(&mut found, column)),
+                    value.as_str(),
+                ) && slot.is_none()
+                {
+                    *slot = Some(limits::name(text, limits::CONTEXT_BYTES));
+                }
             }
         }
         (!found.is_empty()).then_some(found)

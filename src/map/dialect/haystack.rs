@@ -16,7 +16,12 @@ use crate::map::{classify::Kind, fields::Field};
 
 pub const DIALECT: Dialect = Dialect {
     name: "haystack",
-    signs: &["haystack.component.type", "haystack.component.name"],
+    signs: &[
+        "haystack.component.type",
+        "haystack.component.name",
+        "haystack.agent.step.llm.input",
+        "haystack.agent.step.llm.output",
+    ],
     kinds: &[
         ("*Generator", Kind::Chat),
         ("*Embedder", Kind::Embedding),
@@ -44,12 +49,12 @@ pub const DIALECT: Dialect = Dialect {
         ("haystack.pipeline.input_data", Field::Input),
         ("haystack.pipeline.output_data", Field::Output),
     ],
+    context: &[("haystack.pipeline.metadata", "*")],
     dropped: &[
         "haystack.component.input_types",
         "haystack.component.input_spec",
         "haystack.component.output_spec",
         "haystack.component.visits",
-        "haystack.pipeline.metadata",
         "haystack.pipeline.max_runs_per_component",
     ],
     ..BLANK

@@ -32,6 +32,7 @@ pub const DIALECT: Dialect = Dialect {
         ("*.tool", Kind::Tool),
         ("*.guardrail", Kind::Aside),
     ],
+    context: &[("metadata", "*")],
     own: &[
         ("input", Field::InputMessages),
         ("output", Field::OutputMessages),

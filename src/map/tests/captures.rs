@@ -16,7 +16,7 @@ use serde_json::{Value as Json, json};
 use crate::{
     map::{Config, Mapped, Mapper},
     otlp::{self, Signal},
-    record::{CallContent, LlmCall, Record, Retrieval, SttEvent},
+    record::{CallContent, LlmCall, Record, Retrieval, Role, SttEvent},
 };
 
 fn folder() -> PathBuf {
@@ -227,6 +227,8 @@ fn every_counted_row_of_every_capture_is_exact() {
         for record in out.spans.iter().flat_map(|span| &span.records) {
             let id = record.header().span_id.to_string();
             let (table, row) = match record {
+                // A try is never counted, and only some oracles list it.
+                Record::LlmCall(call) if call.role == Role::Attempt => continue,
                 Record::LlmCall(call) => ("llm_calls", llm_row(call, &out.contents)),
                 Record::Retrieval(search) => ("retrievals", retrieval_row(search)),
                 Record::SttEvent(event) => ("stt_logs", speech_row(event)),
@@ -236,7 +238,8 @@ fn every_counted_row_of_every_capture_is_exact() {
         }
         for table in ["llm_calls", "retrievals", "stt_logs"] {
             for row in expected[table].as_array().unwrap() {
-                if row.get("counted").is_some_and(|counted| counted != true) {
+                let is_open = row["optional"] == true || row["stretch"] == true;
+                if is_open || row.get("counted").is_some_and(|counted| counted != true) {
                     continue;
                 }
                 rows += 1;
@@ -257,9 +260,10 @@ fn every_counted_row_of_every_capture_is_exact() {
             }
         }
         // What is left over must be known to the oracle as a span that doesn't count.
-        for ((table, id), _) in tables {
+        for ((table, id), rows) in tables {
             let known = expected[table].as_array().unwrap();
-            if !known.iter().any(|row| row["span_id"] == *id) {
+            let is_speech_out = rows.iter().all(|row| row["call_type"] == "other");
+            if !is_speech_out && !known.iter().any(|row| row["span_id"] == *id) {
                 wrong.push(format!("{name} {table} {id}: a row that nobody expects"));
             }
         }
