@@ -2,6 +2,7 @@
 
 mod config;
 mod demo;
+mod doctor;
 mod explain;
 mod recost;
 mod serve;
@@ -49,6 +50,8 @@ enum Command {
     Demo(demo::Args),
     /// Where each number of a call came from, the sum of its cost, why it counts or not.
     Explain(explain::Args),
+    /// What the connected apps' instrumentation lacks, and the fix for each.
+    Doctor(doctor::Args),
     /// Price stored calls again, by the price table as it is now.
     Recost(recost::Args),
     /// Look at the settings.
@@ -68,6 +71,7 @@ pub fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Serve => block_on(serve::run(settings)),
         Command::Demo(args) => block_on(demo::run(settings, args)),
+        Command::Doctor(args) => block_on(doctor::run(settings, args)),
         Command::Explain(args) => block_on(explain::run(settings, args)),
         Command::Recost(args) => block_on(recost::run(settings, args)),
         Command::Config { command } => config::run(&settings, &command),
