@@ -4,6 +4,7 @@ mod config;
 mod demo;
 mod doctor;
 mod explain;
+mod prices;
 mod recost;
 mod serve;
 
@@ -54,6 +55,11 @@ enum Command {
     Doctor(doctor::Args),
     /// Price stored calls again, by the price table as it is now.
     Recost(recost::Args),
+    /// Show, check and import price tables.
+    Prices {
+        #[command(subcommand)]
+        command: prices::Command,
+    },
     /// Look at the settings.
     Config {
         #[command(subcommand)]
@@ -74,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => block_on(doctor::run(settings, args)),
         Command::Explain(args) => block_on(explain::run(settings, args)),
         Command::Recost(args) => block_on(recost::run(settings, args)),
+        Command::Prices { command } => prices::run(&settings, &command),
         Command::Config { command } => config::run(&settings, &command),
     };
     match ended {

@@ -8,10 +8,12 @@
 //! | `table` | the TOML table: lists of models, dated prices, context tiers |
 //! | `lookup` | provider and model to rule, in the documented order |
 //! | `charge` | the sum |
+//! | `import` | other people's price files |
 
 #![deny(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod charge;
+pub mod import;
 mod lookup;
 mod table;
 
@@ -19,7 +21,7 @@ mod table;
 mod tests;
 
 pub use charge::{Charge, Line};
-pub use table::{Error, Model, Own, OwnModel, Rate, Rates, Table};
+pub use table::{Entry, Error, Model, Own, OwnModel, Rate, Rates, Table};
 
 use crate::record::{Record, Unpriced};
 

@@ -154,18 +154,50 @@ impl Rate {
     }
 }
 
-#[derive(Deserialize)]
+/// A table's file, as it stands there.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
-    version: String,
+pub(super) struct File {
+    pub version: String,
     #[serde(default)]
-    providers: BTreeMap<String, Vec<String>>,
+    pub providers: BTreeMap<String, Vec<String>>,
     #[serde(default)]
-    aliases: BTreeMap<String, String>,
+    pub aliases: BTreeMap<String, String>,
     /// By list: service tier to the factor on its rates.
     #[serde(default)]
-    tiers: BTreeMap<String, BTreeMap<String, f64>>,
-    models: BTreeMap<String, Vec<Model>>,
+    pub tiers: BTreeMap<String, BTreeMap<String, f64>>,
+    pub models: BTreeMap<String, Vec<Model>>,
+}
+
+impl File {
+    /// The one in the binary.
+    #[expect(clippy::expect_used, reason = "a test parses the same text")]
+    pub fn shipped() -> Self {
+        toml::from_str(SHIPPED).expect("the shipped price table")
+    }
+}
+
+const SHIPPED: &str = include_str!("../../config/prices.toml");
+
+/// One price of a table, to look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// The rule's name.
+    pub name: &'a str,
+    /// What it costs.
+    pub rates: &'a Rates,
+    /// Service tiers.
+    pub tiers: &'a BTreeMap<String, f64>,
+}
+
+impl Rule {
+    fn entry(&self) -> Entry<'_> {
+        Entry {
+            name: &self.name,
+            rates: &self.rates,
+            tiers: &self.tiers,
+        }
+    }
 }
 
 /// One model's entry in a table.
@@ -264,7 +296,21 @@ impl Table {
     /// The table in the binary.
     #[expect(clippy::expect_used, reason = "a test parses the same text")]
     pub fn shipped() -> Self {
-        Self::parse(include_str!("../../config/prices.toml")).expect("the shipped price table")
+        Self::parse(SHIPPED).expect("the shipped price table")
+    }
+
+    /// Every price, the user's own first.
+    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        let own = self.own.iter().map(|(_, list)| list);
+        let lists = own.chain(&self.lists);
+        lists.flat_map(|list| list.rules.iter().map(Rule::entry))
+    }
+
+    /// The price of a model on a day.
+    pub fn entry(&self, provider: Option<&str>, model: &str, day: NaiveDate) -> Option<Entry<'_>> {
+        let noon = day.and_hms_opt(12, 0, 0)?.and_utc();
+        let rule = self.rule(provider, model, noon.timestamp_nanos_opt()?)?;
+        Some(rule.entry())
     }
 
     /// Which table it is: rows keep it beside their rule.

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod captures;
+mod commands;
 mod counting;
 mod crash;
 mod demo;
