@@ -239,7 +239,7 @@ fn is_search(reading: &Reading<'_, '_>, span_name: &str) -> bool {
         || reading.has(Field::TopScore)
         || reading.has(Field::TopDistance)
         || reading.has(Field::Query);
-    if !normal::is_vector_store(&normal::db_system(&system)) {
+    if !normal::is_vector_store(&system) {
         return shows_vectors;
     }
     let operation = reading.text(Field::DbOperation);
@@ -254,5 +254,5 @@ fn is_search(reading: &Reading<'_, '_>, span_name: &str) -> bool {
 pub fn touches_vectors(reading: &Reading<'_, '_>) -> bool {
     reading
         .text(Field::DbSystem)
-        .is_some_and(|system| normal::is_vector_store(&normal::db_system(&system)))
+        .is_some_and(|system| normal::is_vector_store(&system))
 }

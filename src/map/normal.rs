@@ -238,9 +238,13 @@ pub fn db_system(sent: &str) -> String {
     limits::name(name, limits::NAME_BYTES)
 }
 
-/// True for stores that hold vectors and nothing else.
-pub fn is_vector_store(db_system: &str) -> bool {
-    VECTOR_STORES.contains(&db_system)
+/// True for stores that hold vectors and nothing else, however the name is spelled. Every span of
+/// every database passes here, so it allocates nothing.
+pub fn is_vector_store(sent: &str) -> bool {
+    let name = sent.trim();
+    let others = ["chromadb", "milvusdb"];
+    let mut names = VECTOR_STORES.iter().chain(&others);
+    names.any(|known| known.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Tests of the station as a whole.
 
 mod captures;
+mod cost;
 mod dialects;
 mod hostile;
 mod payload;
