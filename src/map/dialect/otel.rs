@@ -12,6 +12,8 @@ pub const DIALECT: Dialect = Dialect {
         ("generate_content", Kind::Chat),
         ("text_completion", Kind::Chat),
         ("completion", Kind::Chat),
+        ("chat.completions", Kind::Chat),
+        ("text.completions", Kind::Chat),
         ("generate", Kind::Chat),
         ("llm_request", Kind::Chat),
         ("call_llm", Kind::Chat),

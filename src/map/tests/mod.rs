@@ -3,6 +3,7 @@
 mod captures;
 mod cost;
 mod dialects;
+mod documented;
 mod hostile;
 mod payload;
 mod shapes;
