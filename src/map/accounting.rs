@@ -116,7 +116,7 @@ pub fn usage(reading: &Reading<'_, '_>, provider: Option<&str>, origin: &mut Ori
 pub fn complete(
     usage: &mut Usage,
     more: Usage,
-    key: &[u8],
+    key: &'static str,
     done: &'static str,
     origin: &mut Origin,
 ) {
@@ -129,7 +129,6 @@ pub fn complete(
         if slot.is_none() && value.is_some() {
             *slot = value;
             if !column.is_empty() {
-                let key = String::from_utf8_lossy(key).into_owned();
                 origin.numbers.push((column, key, done));
             }
         }
@@ -226,8 +225,7 @@ pub fn note(
     if let Some(got) = reading.got(field)
         && fields::number(got.value).is_some()
     {
-        let key = String::from_utf8_lossy(got.key).into_owned();
-        origin.numbers.push((column, key, done));
+        origin.numbers.push((column, got.key, done));
     }
 }
 

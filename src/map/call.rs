@@ -29,7 +29,7 @@ pub fn record(subject: &Subject<'_, '_>) -> Option<LlmCall> {
     if names.provider_told_by_model {
         origin
             .numbers
-            .push(("provider", "model".to_owned(), "told by the model's name"));
+            .push(("provider", "model", "told by the model's name"));
     }
     let mut usage = accounting::usage(reading, names.provider.as_deref(), &mut origin);
     let answer = (!is_container)
@@ -68,7 +68,7 @@ pub fn record(subject: &Subject<'_, '_>) -> Option<LlmCall> {
         ("max_tokens", &max_tokens),
     ] {
         if let Some((_, key, done)) = asked {
-            origin.numbers.push((column, key.clone(), done));
+            origin.numbers.push((column, key, done));
         }
     }
     let streamed = streamed(subject, &parameters);
@@ -288,11 +288,8 @@ fn asked(
     parameters: &Map<String, Json>,
     field: Field,
     names: &[&str],
-) -> Option<(f64, String, &'static str)> {
-    let key = |field| {
-        let key = reading.got(field).map(|got| text(got.key).into_owned());
-        key.unwrap_or_default()
-    };
+) -> Option<(f64, &'static str, &'static str)> {
+    let key = |field| reading.got(field).map(|got| got.key).unwrap_or_default();
     if let Some(number) = reading.number(field) {
         return Some((number, key(field), ""));
     }
@@ -338,10 +335,9 @@ fn reported_cost(reading: &Reading<'_, '_>, origin: &mut Origin) -> Option<f64> 
     let Json::Object(parts) = fields::json(got.value)? else {
         return None;
     };
-    let key = text(got.key).into_owned();
     origin
         .numbers
-        .push(("reported_cost", key, "read in its JSON"));
+        .push(("reported_cost", got.key, "read in its JSON"));
     let total = ["total", "total_cost"]
         .iter()
         .find_map(|key| parts.get(*key)?.as_f64());

@@ -180,12 +180,8 @@ fn failed_with(
 /// The code in a message of the OpenAI and Anthropic SDKs: `Error code: 429 - {…}`.
 fn told_by(message: &str) -> Option<String> {
     let (_, after) = message.split_once("rror code: ")?;
-    let code = after.get(..3)?;
-    (code.bytes().all(|byte| byte.is_ascii_digit())
-        && !after
-            .get(3..4)
-            .is_some_and(|next| next.as_bytes()[0].is_ascii_digit()))
-    .then(|| code.to_owned())
+    let code = after.split(|c: char| !c.is_ascii_digit()).next()?;
+    (code.len() == 3).then(|| code.to_owned())
 }
 
 fn is_none(code: &str) -> bool {

@@ -24,6 +24,7 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 enum Target {
     Field {
+        key: &'static str,
         field: Field,
         dialect: u8,
         order: u16,
@@ -57,7 +58,7 @@ struct Hit<'a> {
     order: u16,
     /// It means something on spans of its own dialect only.
     own: bool,
-    key: &'a [u8],
+    key: &'static str,
     value: Value<'a>,
 }
 
@@ -90,7 +91,7 @@ pub struct Scratch<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Got<'a> {
     /// The attribute.
-    pub key: &'a [u8],
+    pub key: &'static str,
     /// Its value.
     pub value: Value<'a>,
 }
@@ -152,6 +153,7 @@ impl Lookup {
                 lookup.add(
                     key,
                     Target::Field {
+                        key,
                         field: *field,
                         dialect: place,
                         order,
@@ -251,6 +253,7 @@ impl<'a> Scratch<'a> {
     fn take(&mut self, target: Target, key: &'a [u8], value: Value<'a>) {
         match target {
             Target::Field {
+                key,
                 field,
                 dialect,
                 order,

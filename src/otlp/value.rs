@@ -10,7 +10,11 @@ pub const MAX_DEPTH: usize = 32;
 
 /// Text that every store takes: invalid UTF-8 and NUL become U+FFFD.
 pub fn text(bytes: &[u8]) -> Cow<'_, str> {
-    let text = String::from_utf8_lossy(bytes);
+    // Almost all text is valid, and this check is far quicker than the lossy one.
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
+    };
     match memchr::memchr(0, text.as_bytes()) {
         None => text,
         Some(_) => Cow::Owned(text.replace('\0', "\u{FFFD}")),

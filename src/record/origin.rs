@@ -7,5 +7,5 @@ pub struct Origin {
     /// The dialect that won.
     pub dialect: &'static str,
     /// (column, attribute key, what was done to the value or ""), for every number of the row.
-    pub numbers: Vec<(&'static str, String, &'static str)>,
+    pub numbers: Vec<(&'static str, &'static str, &'static str)>,
 }

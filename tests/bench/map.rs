@@ -21,6 +21,10 @@ use spanledger::{
 #[allow(dead_code, reason = "the tests use the rest")]
 mod support;
 
+/// As the binary has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ROUNDS: usize = 15;
 const RECEIVED_AT: i64 = 1_795_300_000_000_000_000;
 

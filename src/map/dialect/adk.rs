@@ -56,6 +56,6 @@ fn excludes(reading: &Reading<'_, '_>, _: Option<&str>) -> Excludes {
     let thoughts = reading.got(Field::Reasoning);
     Excludes {
         cache: false,
-        reasoning: thoughts.is_some_and(|got| got.key == EXPERIMENTAL.as_bytes()),
+        reasoning: thoughts.is_some_and(|got| got.key == EXPERIMENTAL),
     }
 }

@@ -293,11 +293,7 @@ fn numbers_say_where_they_came_from() {
     assert_eq!(call.model.as_deref(), Some("gpt-4o"));
     assert_eq!(call.response_model.as_deref(), Some("gpt-4o-2024-08-06"));
     assert_eq!((call.usage.prompt, call.max_tokens), (Some(1000), Some(64)));
-    let has = |column, key: &str, done| {
-        call.origin
-            .numbers
-            .contains(&(column, key.to_owned(), done))
-    };
+    let has = |column, key: &str, done| call.origin.numbers.contains(&(column, key, done));
     assert!(has(
         "prompt_tokens",
         "llm.token_count.prompt",

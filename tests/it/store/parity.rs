@@ -209,7 +209,7 @@ fn full() -> Vec<Record> {
             context: context(),
             origin: Origin {
                 dialect: "otel",
-                numbers: vec![("prompt_tokens", "gen_ai.usage.input_tokens".into(), "")],
+                numbers: vec![("prompt_tokens", "gen_ai.usage.input_tokens", "")],
             },
             response_id: Some("resp_1".into()),
             ..call(1)
