@@ -128,7 +128,7 @@ pub fn record(subject: &Subject<'_, '_>) -> Option<LlmCall> {
         error_severity: ending.severity,
         error_context: ending.context.clone(),
         retry_count: reading.count(Field::RetryCount),
-        context: subject.context.clone(),
+        context: subject.context(),
         dialect: reading.dialect.name,
         metadata: metadata(subject),
         tags: tags(subject),

@@ -211,11 +211,9 @@ impl Mapper {
         }
         let events = Events::read(span, &self.lookup);
         let ending = failure::ending(span, Some(&reading), &events);
-        let mut context = mapped.context.as_deref().cloned().unwrap_or_default();
-        if context.environment.is_none() {
-            context.environment.clone_from(&group.resource.environment);
-        }
         let header = header(span, &mapped, group, received_at);
+        // Lent to the records, then given back.
+        let own_context = mapped.context.take();
         let subject = Subject {
             span,
             name: &name,
@@ -224,10 +222,12 @@ impl Mapper {
             kind,
             ending: &ending,
             header: &header,
-            context: &context,
+            own_context: own_context.as_deref(),
+            environment: group.resource.environment.as_deref(),
             keep_content: self.keep_content,
         };
         self.add_records(&subject, is_request, &mut mapped);
+        mapped.context = own_context;
         mapped
     }
 

@@ -17,7 +17,7 @@ pub fn record(subject: &Subject<'_, '_>) -> JsonParse {
             .error_type
             .clone()
             .or_else(|| reading.name(Field::ErrorType)),
-        context: subject.context.clone(),
+        context: subject.context(),
     }
 }
 
@@ -37,6 +37,6 @@ pub fn lookup(subject: &Subject<'_, '_>) -> Option<CacheLookup> {
             .unwrap_or_else(|| "default".to_owned()),
         key_hash,
         hit,
-        context: subject.context.clone(),
+        context: subject.context(),
     })
 }

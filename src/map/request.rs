@@ -26,7 +26,7 @@ pub fn record(subject: &Subject<'_, '_>) -> PipelineRequest {
         }),
         status: subject.ending.status,
         error_type: subject.ending.error_type.clone(),
-        context: subject.context.clone(),
+        context: subject.context(),
         ..PipelineRequest::default()
     };
     for (key, value) in subject.span.attributes().take(limits::ATTRIBUTES) {

@@ -14,7 +14,10 @@ use super::{
     read::Reading,
     subject::Subject,
 };
-use crate::record::{Retrieval, ScoreKind};
+use crate::{
+    otlp::Value,
+    record::{Retrieval, ScoreKind},
+};
 
 /// The record of a search.
 pub fn record(subject: &Subject<'_, '_>) -> Retrieval {
@@ -45,6 +48,7 @@ pub fn record(subject: &Subject<'_, '_>) -> Retrieval {
             .then(|| reading.name(Field::RequestModel))
             .flatten()
     });
+    let context = subject.context();
     Retrieval {
         header: subject.header.clone(),
         query: query(reading)
@@ -55,7 +59,7 @@ pub fn record(subject: &Subject<'_, '_>) -> Retrieval {
             .map(|system| normal::db_system(&system)),
         collection_name: reading
             .name(Field::Collection)
-            .or_else(|| subject.context.collection_name.clone()),
+            .or_else(|| context.collection_name.clone()),
         top_k,
         hits,
         best_score: best,
@@ -65,7 +69,7 @@ pub fn record(subject: &Subject<'_, '_>) -> Retrieval {
         rerank_model,
         status: subject.ending.status,
         error_type: subject.ending.error_type.clone(),
-        context: subject.context.clone(),
+        context,
         ..Retrieval::default()
     }
 }
@@ -108,6 +112,42 @@ fn asked(json: &Json) -> Option<String> {
     }
 }
 
+/// One hit of a list, if it is said in the usual way: only its numbers are read.
+#[derive(serde::Deserialize)]
+struct Scored {
+    #[serde(alias = "similarity", alias = "relevance_score")]
+    score: Option<f64>,
+    distance: Option<f64>,
+    #[serde(default)]
+    metadata: Inner,
+}
+
+/// Where some keep them.
+#[derive(serde::Deserialize, Default)]
+struct Inner {
+    score: Option<f64>,
+    distance: Option<f64>,
+}
+
+/// The hits of a JSON list whose scores stand where nearly everybody has them; `None` lets the
+/// slower way look.
+fn scored(value: Value<'_>) -> Option<Vec<Score>> {
+    let Value::Str(bytes) = value else {
+        return None;
+    };
+    let list: Vec<Scored> = serde_json::from_slice(bytes).ok()?;
+    let finite = |number: Option<f64>| number.filter(|n| n.is_finite());
+    let score = |hit: Scored| match (
+        finite(hit.score.or(hit.metadata.score)),
+        finite(hit.distance.or(hit.metadata.distance)),
+    ) {
+        (Some(score), _) => Score::Similarity(score),
+        (None, Some(distance)) => Score::Distance(distance),
+        (None, None) => Score::Unscored,
+    };
+    Some(list.into_iter().map(score).collect())
+}
+
 /// The hits that stand in attributes; `None` if no list is there.
 fn listed(reading: &Reading<'_, '_>) -> Option<Vec<Score>> {
     let mut indexed = BTreeMap::<u32, Score>::new();
@@ -126,6 +166,9 @@ fn listed(reading: &Reading<'_, '_>) -> Option<Vec<Score>> {
     let got = reading
         .got(Field::Documents)
         .or_else(|| reading.got(Field::Output))?;
+    if let Some(list) = scored(got.value) {
+        return Some(list);
+    }
     let json = fields::json(got.value)?;
     let list = match &json {
         Json::Array(list) => list,

@@ -126,7 +126,7 @@ fn event(
         error_type: ending.error_type.clone(),
         error_message: ending.message.clone(),
         error_context: ending.context.clone(),
-        context: subject.context.clone(),
+        context: subject.context(),
         origin,
         header,
     }

@@ -22,8 +22,21 @@ pub struct Subject<'s, 'a> {
     pub ending: &'s Ending,
     /// Ids, times, service.
     pub header: &'s Header,
-    /// Its own context and the resource's environment.
-    pub context: &'s Context,
+    /// Its own context.
+    pub own_context: Option<&'s Context>,
+    /// The resource's environment.
+    pub environment: Option<&'s str>,
     /// Whether prompts, answers and queries are kept.
     pub keep_content: bool,
+}
+
+impl Subject<'_, '_> {
+    /// The span's own context, and the resource's environment where it has none.
+    pub fn context(&self) -> Context {
+        let mut context = self.own_context.cloned().unwrap_or_default();
+        if context.environment.is_none() {
+            context.environment = self.environment.map(str::to_owned);
+        }
+        context
+    }
 }

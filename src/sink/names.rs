@@ -45,7 +45,7 @@ names! {
     COST = "genai_cost_usd_total" ["provider", "model", "service", "operation"]
         "Cost in USD of counted model calls and billed transcriptions, by the price table. Calls without a price are in genai_unpriced_calls_total instead.";
     UNPRICED = "genai_unpriced_calls_total" ["reason", "provider", "model"]
-        "Counted, successful model calls that have no cost, and why.";
+        "Counted, successful model calls and billed transcriptions that have no cost, and why.";
     RETRIES = "genai_retries_total" []
         "Retries inside counted model calls.";
     TIMEOUTS = "genai_timeouts_total" []
@@ -72,6 +72,8 @@ names! {
         "Parses of a model's JSON answer. repaired: it parsed after a repair.";
     STT_AUDIO = "genai_stt_audio_seconds_total" ["provider", "model"]
         "Seconds of audio in billed transcriptions.";
+    STT_FACTOR = "genai_stt_real_time_factor" ["provider", "model"]
+        "Seconds of work for a second of audio, of billed transcriptions. Under 1 keeps up with speech.";
     REPORTED_TOKENS = "genai_reported_tokens_total" ["type", "model", "service"]
         "Tokens that apps report in their own gen_ai.client.token.usage. Spans report the same tokens: never add to genai_tokens_total.";
     REPORTED_OPERATIONS = "genai_reported_operations_total" ["model", "service"]
@@ -125,6 +127,8 @@ pub const TOKEN_BUCKETS: &[f64] = &[
     67_108_864.0,
 ];
 
+/// Buckets of the real-time factor.
+pub const FACTOR_BUCKETS: &[f64] = &[0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 4.0];
 /// Buckets of scores from 0 to 1.
 pub const SCORE_BUCKETS: &[f64] = &[
     0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0,

@@ -134,13 +134,17 @@ impl Calls {
         }
     }
 
-    /// The cost of a transcription.
+    /// The cost of a transcription, or why it has none.
     pub fn speech(&mut self, event: &SttEvent, labels: &mut Labels) {
-        if let Some(Ok(cost)) = &event.cost {
-            let provider = &*labels.value(Label::Provider, event.provider.as_deref());
-            let model = &*labels.value(Label::Model, event.model.as_deref());
-            let service = &*labels.value(Label::Service, event.header.service_name.as_deref());
-            self.cost([provider, model, service, Stage::Stt.as_str()], cost);
+        let Some(cost) = &event.cost else { return };
+        let provider = &*labels.value(Label::Provider, event.provider.as_deref());
+        let model = &*labels.value(Label::Model, event.model.as_deref());
+        match cost {
+            Ok(cost) => {
+                let service = &*labels.value(Label::Service, event.header.service_name.as_deref());
+                self.cost([provider, model, service, Stage::Stt.as_str()], cost);
+            }
+            Err(why) => self.unpriced(*why, provider, model),
         }
     }
 

@@ -29,6 +29,7 @@ pub(super) struct Stages {
     cache_lookups: IntCounters<2>,
     json_parses: IntCounters<1>,
     stt_audio: Counters<2>,
+    stt_factor: Histograms<2>,
 }
 
 impl Stages {
@@ -54,6 +55,7 @@ impl Stages {
                 ["failure"],
             ]),
             stt_audio: maker.counters(&names::STT_AUDIO)?,
+            stt_factor: maker.histograms(&names::STT_FACTOR, names::FACTOR_BUCKETS)?,
         })
     }
 
@@ -83,10 +85,15 @@ impl Stages {
         ) {
             self.took(Stage::Stt, &event.header);
         }
-        if let Some(seconds) = event.audio_duration_seconds.and_then(amount) {
+        if let Some(audio) = event.audio_duration_seconds.and_then(amount) {
             let provider = &*labels.value(Label::Provider, event.provider.as_deref());
             let model = &*labels.value(Label::Model, event.model.as_deref());
-            self.stt_audio.with([provider, model]).inc_by(seconds);
+            self.stt_audio.with([provider, model]).inc_by(audio);
+            if let Some(work) = seconds(&event.header).filter(|_| audio > 0.0) {
+                self.stt_factor
+                    .with([provider, model])
+                    .observe(work / audio);
+            }
         }
     }
 

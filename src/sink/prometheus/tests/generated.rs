@@ -162,6 +162,7 @@ proptest! {
         prop_assert_eq!(
             total(&registry, "genai_unpriced_calls_total", &[]) as usize,
             counted().filter(|c| c.status == Status::Success && matches!(c.cost, Some(Err(_)))).count()
+                + speech().filter(|event| matches!(event.cost, Some(Err(_)))).count()
         );
         prop_assert_eq!(
             total(&registry, "genai_retries_total", &[]) as i64,

@@ -6,6 +6,8 @@
 //! whole requests and answers around such lists, and lists as indexed attributes. They are read
 //! by what they hold, not by who sent them: a new SDK usually needs nothing here.
 
+mod quick;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json};
@@ -84,8 +86,10 @@ impl Speaker {
 pub fn read(value: Value<'_>) -> Vec<Message> {
     let mut messages = Vec::new();
     match value {
-        Value::Str(_) => {
-            if let Some(text) = fields::scalar(value) {
+        Value::Str(bytes) => {
+            if let Some(quick) = quick::read(bytes) {
+                messages = quick;
+            } else if let Some(text) = fields::scalar(value) {
                 from_text(&text, &mut messages, 0);
             }
         }
