@@ -2,9 +2,9 @@
 //! span, a gateway that exports the call again.
 //!
 //! The provider's id of the answer tells; since test servers and replayed caches repeat ids, the
-//! spans must also overlap in time and not contradict in usage. Of the traces that show a call, the one that says most
-//! stands for it; among equals, the one where the call has a parent, then the one that started
-//! first.
+//! spans must also overlap in time and not contradict in usage. Of the traces that show a call, the
+//! one that says most stands for it; among equals, the one where the call has a parent, then the one
+//! that started first.
 
 use std::cmp::Reverse;
 

@@ -254,3 +254,132 @@ fn memory_is_bounded_and_cycles_end() {
     }
     assert!(counter.remembered() <= 100);
 }
+
+/// A call of another trace that shows the answer `id`, at second `at`.
+fn answered(trace: u8, n: u8, at: i64, answer: &str, text: &str) -> MappedSpan {
+    let mut span = call(n, 0, Role::Call, Some((9, 1)), text);
+    span.key.trace_id = TraceId([trace; 16]);
+    span.started_at = at * 1_000_000_000;
+    span.completed_at = Some(span.started_at + 2_000_000_000);
+    if let Some(Record::LlmCall(call)) = span.records.first_mut() {
+        call.header.trace_id = span.key.trace_id;
+        call.header.started_at = span.started_at;
+        call.header.completed_at = span.completed_at;
+        call.response_id = Some(answer.into());
+    }
+    span
+}
+
+fn counted_in(batches: Vec<Vec<MappedSpan>>) -> Vec<u8> {
+    let mut counter = Counter::new(&Config::default());
+    let mut verdicts = std::collections::BTreeMap::new();
+    for mut batch in batches {
+        let counted = counter.count(&mut batch);
+        for record in &counted.records {
+            if let Record::LlmCall(call) = record {
+                verdicts.insert(call.header.trace_id.0[0], call.counted);
+            }
+        }
+        for amendment in &counted.amendments {
+            if let Change::Counted(verdict) = amendment.change {
+                verdicts.insert(amendment.key.trace_id.0[0], verdict);
+            }
+        }
+    }
+    let yes = verdicts.into_iter().filter(|(_, verdict)| verdict.is_yes());
+    yes.map(|(trace, _)| trace).collect()
+}
+
+#[test]
+fn one_answer_in_two_traces_counts_once_whichever_comes_first() {
+    let poor = || answered(1, 1, 10, "chatcmpl-abc", "");
+    let rich = || answered(2, 2, 11, "chatcmpl-abc", "said");
+    for batches in [
+        vec![vec![poor(), rich()]],
+        vec![vec![poor()], vec![rich()]],
+        vec![vec![rich()], vec![poor()]],
+    ] {
+        assert_eq!(counted_in(batches), [2], "the one that says more");
+    }
+}
+
+#[test]
+fn an_id_that_is_used_again_is_another_call() {
+    let later = answered(2, 2, 60, "chatcmpl-abc", "said");
+    let first = answered(1, 1, 10, "chatcmpl-abc", "said");
+    assert_eq!(
+        counted_in(vec![vec![first.clone(), later]]),
+        [1, 2],
+        "at another time"
+    );
+    let mut other = answered(2, 2, 10, "chatcmpl-abc", "said");
+    if let Some(Record::LlmCall(call)) = other.records.first_mut() {
+        call.usage.prompt = Some(77);
+    }
+    assert_eq!(
+        counted_in(vec![vec![first.clone(), other]]),
+        [1, 2],
+        "another usage"
+    );
+    let short = [answered(1, 1, 10, "7", "x"), answered(2, 2, 10, "7", "x")];
+    assert_eq!(
+        counted_in(vec![short.to_vec()]),
+        [1, 2],
+        "an app's own numbering"
+    );
+}
+
+#[test]
+fn a_trace_that_was_forgotten_is_recalled_before_it_is_judged() {
+    let mut counter = Counter::new(&Config::default());
+    counter.is_blind_until(1_000);
+    let wrapper = call(1, 0, Role::Rollup, Some((9, 1)), "t");
+    let unknown = counter.strangers(std::slice::from_ref(&wrapper), false);
+    assert_eq!(
+        unknown,
+        [(TRACE, 1, 1)],
+        "it started while the memory was blind"
+    );
+    // The store has the call below it.
+    let mut stored = call(2, 1, Role::Call, Some((9, 1)), "t");
+    stored.is_genai = true;
+    counter.warm(vec![stored]);
+    let counted = counter.count(&mut vec![wrapper]);
+    assert!(matches!(&counted.records[..], [Record::LlmCall(c)] if c.counted == WRAPPER));
+    let parent = counted.amendments.iter().map(|a| &a.change);
+    let parent: Vec<_> = parent
+        .filter(|c| matches!(c, Change::ParentCall(_)))
+        .collect();
+    assert_eq!(parent.len(), 1, "the stored call learns its parent");
+    let mut young = call(3, 0, Role::Call, None, "t");
+    young.key.trace_id = TraceId([9; 16]);
+    young.started_at = 2_000;
+    assert!(
+        counter
+            .strangers(std::slice::from_ref(&young), false)
+            .is_empty()
+    );
+    assert_eq!(
+        counter.strangers(&[young], true).len(),
+        1,
+        "where others write, too"
+    );
+}
+
+#[test]
+fn what_another_process_stored_first_gives_way_to_the_rule() {
+    let mut counter = Counter::new(&Config::default());
+    counter.count(&mut vec![
+        call(1, 0, Role::Rollup, Some((9, 1)), "t"),
+        call(2, 1, Role::Call, Some((9, 1)), "t"),
+    ]);
+    // Another process stored the wrapper as counted, before it knew of the call.
+    let counted = counter.reconcile(vec![call(1, 0, Role::Rollup, Some((9, 1)), "t")]);
+    let [amendment] = counted.amendments.as_slice() else {
+        panic!("{:?}", counted.amendments)
+    };
+    assert_eq!(
+        (amendment.key.span_id, &amendment.change),
+        (id(1), &Change::Counted(WRAPPER))
+    );
+}
