@@ -6,6 +6,7 @@ mod commands;
 mod counting;
 mod crash;
 mod demo;
+mod load;
 mod refusals;
 mod sdk_python;
 mod store;
