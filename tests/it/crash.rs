@@ -57,6 +57,7 @@ fn every_acked_span_is_stored_once(name: &str, env: &[(&str, &str)]) {
         sender.wait_for_more(40);
     }
     let mut acked = 0;
+    service.books();
     for sender in senders {
         let (report, ledger) = sender.stop();
         assert_eq!(report.rejected, 0, "{report:?}");
@@ -64,6 +65,7 @@ fn every_acked_span_is_stored_once(name: &str, env: &[(&str, &str)]) {
         acked += report.acked;
     }
     assert!(acked > kills * 40, "too little was sent: {acked}");
+    assert_eq!(service.closed_books()["lost"], 0);
     println!(
         "{acked} spans acked over {kills} kills, none lost, none doubled; seed {}",
         random.seed
@@ -101,7 +103,8 @@ fn an_answer_that_is_lost_costs_nothing() {
     assert_eq!((proxy.lost(), report.retries), (LOST, u64::from(LOST)));
     let verdict = assert_stored_once(folder.path(), &[], &ledger);
     assert_eq!(verdict["rows_found"], 3000 * 4 / 5);
-    service.wait_until_stored(3000 + 5 * u64::from(LOST));
+    let books = service.closed_books();
+    assert_eq!((books["stored"], books["duplicate"]), (3000, 1000));
     assert_eq!(service.metric("genai_calls_total", &[]), 3000.0 * 2.0 / 5.0);
     assert!(service.stop().success());
 }

@@ -1,6 +1,7 @@
 //! One binary for all integration tests; modules in path order.
 
 mod architecture;
+mod books;
 mod captures;
 mod commands;
 mod counting;
