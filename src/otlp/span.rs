@@ -85,6 +85,14 @@ impl Part {
     }
 }
 
+/// Spans of a trace request that was accepted, readable or not.
+pub fn count(request: &[u8]) -> u64 {
+    let mut spans = 0;
+    // Only a broken frame ends the walk early, and such a request is not accepted.
+    let _ = super::log::groups(request, 2, |_, _| spans += 1);
+    spans
+}
+
 /// A span in place.
 #[derive(Debug, Clone, Copy)]
 pub struct SpanView<'a> {

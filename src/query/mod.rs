@@ -7,9 +7,11 @@
 //! | `calls` | what do the rows of some calls say of themselves? |
 //! | `doctor` | what do the rows tell about the apps' instrumentation? |
 //! | `landed` | what do the tables hold of these traces? |
+//! | `held` | which rows are there of all traces whose ids begin alike? |
 
 pub mod calls;
 pub mod doctor;
+pub mod held;
 pub mod landed;
 pub mod speech;
 pub mod summary;
