@@ -1,10 +1,13 @@
 //! One binary for all integration tests; modules in path order.
 
 mod architecture;
+mod boards;
 mod captures;
 mod commands;
 mod counting;
 mod crash;
+#[path = "../../dashboards/source/mod.rs"]
+mod dashboards;
 mod demo;
 mod refusals;
 mod sdk_python;
