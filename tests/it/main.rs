@@ -1,11 +1,14 @@
 //! One binary for all integration tests; modules in path order.
 
 mod architecture;
+mod boards;
 mod books;
 mod captures;
 mod commands;
 mod counting;
 mod crash;
+#[path = "../../dashboards/source/mod.rs"]
+mod dashboards;
 mod demo;
 mod load;
 mod refusals;
