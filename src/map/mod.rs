@@ -24,7 +24,7 @@
 //! | `answer` | the provider's raw answer, where it is exported whole |
 //! | `messages` `transcript` | message lists of any shape to prompt, system prompt, answer |
 //! | `events` `join` | span events; log events joined to their calls |
-//! | `failure` | status, error class, severity |
+//! | `failure` | status, error class |
 //! | `context` | which attribute feeds which context column |
 //! | `normal` | one spelling for providers, models, finish reasons, databases |
 //! | `times` `limits` | times made sane; how much of a text is kept |
