@@ -125,7 +125,7 @@ pub fn record(subject: &Subject<'_, '_>) -> Option<Box<LlmCall>> {
         ttft_ms: ttft_ms(subject).filter(|_| streamed != Some(false)),
         error_type: ending.error_type.clone(),
         error_message: ending.message.clone(),
-        error_severity: ending.severity,
+        error_class: ending.class,
         error_context: ending.context.clone(),
         retry_count: reading.count(Field::RetryCount),
         context: subject.context(),

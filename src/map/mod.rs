@@ -25,7 +25,7 @@
 //! | `messages` `transcript` | message lists of any shape to prompt, system prompt, answer |
 //! | `events` `join` | span events; log events joined to their calls |
 //! | `metadata` | what no column takes |
-//! | `failure` | status, error class, severity |
+//! | `failure` | status, error class |
 //! | `context` | which attribute feeds which context column |
 //! | `normal` | one spelling for providers, models, finish reasons, databases |
 //! | `times` `limits` | times made sane; how much of a text is kept |

@@ -7,6 +7,7 @@
 //! | `stt_event` | one event of a transcription |
 //! | `retrieval` `cache_lookup` `json_parse` | the other stages |
 //! | `pipeline_request` | one request as its root span saw it |
+//! | `error_class` | what an error means, and whom it concerns |
 //! | `usage` `cost` `context` `origin` | what the records share |
 //! | `link` | a span's place in its trace, and changes that late spans bring to stored rows |
 //! | `mapped` | a span after mapping, before counting |
@@ -14,6 +15,7 @@
 pub mod cache_lookup;
 pub mod context;
 pub mod cost;
+pub mod error_class;
 pub mod id;
 pub mod json_parse;
 pub mod link;
@@ -30,6 +32,7 @@ use std::sync::Arc;
 pub use cache_lookup::CacheLookup;
 pub use context::Context;
 pub use cost::{Cost, Unpriced};
+pub use error_class::ErrorClass;
 pub use id::{SpanId, SpanKey, TraceId};
 pub use json_parse::JsonParse;
 pub use link::{Amendment, CallContent, Change, Link};

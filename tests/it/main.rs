@@ -1,5 +1,6 @@
 //! One binary for all integration tests; modules in path order.
 
+mod alerts;
 mod architecture;
 mod boards;
 mod books;

@@ -176,7 +176,7 @@ pub(in crate::store) const TABLE: Table<LlmCall> = Table {
         },
         Column {
             name: "error_severity",
-            cell: |r| maybe(r.error_severity.map(|s| s.as_str())),
+            cell: |r| maybe(r.error_class.map(|class| class.severity().as_str())),
         },
         Column {
             name: "error_context",

@@ -203,7 +203,7 @@ fn full() -> Vec<Record> {
             ttft_ms: Some(31.5),
             error_type: Some("rate_limit".into()),
             error_message: Some("slow down".into()),
-            error_severity: Some(Severity::Warning),
+            error_class: Some(ErrorClass::TokenLimit),
             error_context: Some(json!({"code": 429})),
             retry_count: Some(2),
             context: context(),

@@ -1,6 +1,7 @@
 //! Real parts for the tests.
 
 pub mod load;
+pub mod monitoring;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
