@@ -1,6 +1,6 @@
 //! Batches in, records and amendments out, in bounded memory.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -122,7 +122,7 @@ impl Counter {
                 }
             }
         }
-        let contexts: Vec<(SpanKey, Option<Box<Context>>)> = stored
+        let contexts: Vec<(SpanKey, Option<Arc<Context>>)> = stored
             .iter()
             .map(|span| (span.key, span.context.clone()))
             .collect();
@@ -156,7 +156,7 @@ impl Counter {
                 .nodes
                 .iter()
                 .filter(|(_, node)| node.facts.is_some())
-                .map(|(id, node)| (*id, node.verdict))
+                .map(|(id, node)| (id, node.verdict))
                 .collect();
             let known = rule::sums(family, key.span_id, &verdicts);
             if let Some(request) = family
@@ -321,7 +321,7 @@ impl Counter {
 /// Marks the spans that stand above a row.
 fn mark_ties(family: &mut Family) {
     let mut above: Vec<SpanId> = Vec::new();
-    for (&id, node) in &family.nodes {
+    for (id, node) in family.nodes.iter() {
         if node.facts.is_some() {
             above.extend(family.ancestors(id).map(|(id, _)| id));
         }
@@ -338,7 +338,7 @@ fn amend(trace_id: TraceId, family: &mut Family, out: &mut Counted) {
     let verdicts = rule::verdicts(family);
     mark_ties(family);
     let is_genai = family.is_genai();
-    let mut ids: Vec<SpanId> = family.nodes.keys().copied().collect();
+    let mut ids: Vec<SpanId> = family.nodes.iter().map(|(id, _)| id).collect();
     ids.sort_unstable();
     for &id in &ids {
         let has_rows = family.nodes.get(&id).is_some_and(|node| node.has_rows);

@@ -1,9 +1,8 @@
 //! What is known of one trace.
 
-use std::hash::BuildHasher;
+use std::{hash::BuildHasher, sync::Arc};
 
-use rustc_hash::FxHashMap;
-
+use super::nodes::Nodes;
 use crate::record::{
     Context, Counted, LlmCall, MappedSpan, PipelineRequest, Record, Retrieval, Role, SpanId,
     StageTimes, Usage,
@@ -28,9 +27,9 @@ pub(super) struct Node {
     /// The verdict last told to the store.
     pub verdict: Counted,
     /// Own context.
-    pub context: Option<Box<Context>>,
+    pub context: Option<Arc<Context>>,
     /// Own and inherited context, as last told to the store.
-    pub told_context: Option<Box<Context>>,
+    pub told_context: Option<Arc<Context>>,
     /// Nearest ancestor with a row in `llm_calls`, as last told to the store.
     pub told_parent_call: Option<SpanId>,
     /// The request that this root stands for.
@@ -99,7 +98,7 @@ pub(super) struct Sums {
 /// The spans known of one trace.
 #[derive(Debug, Default)]
 pub(super) struct Family {
-    pub nodes: FxHashMap<SpanId, Node>,
+    pub nodes: Nodes,
     /// True once a span came before its parent, or without it.
     pub was_open: bool,
 }
@@ -265,13 +264,15 @@ impl Family {
     }
 
     /// Own context, completed from the ancestors, nearest first; `None` if there is none.
-    pub fn full_context(&self, id: SpanId) -> Option<Box<Context>> {
+    pub fn full_context(&self, id: SpanId) -> Option<Arc<Context>> {
         let mut context = self.nodes.get(&id)?.context.clone();
         for (_, ancestor) in self.ancestors(id) {
             match (&mut context, &ancestor.context) {
-                (Some(own), Some(theirs)) => drop(own.fill_from(theirs)),
-                (None, Some(theirs)) => context = Some(theirs.clone()),
-                (_, None) => {}
+                (Some(own), Some(theirs)) if own.lacks(theirs) => {
+                    Arc::make_mut(own).fill_from(theirs);
+                }
+                (None, Some(theirs)) => context = Some(Arc::clone(theirs)),
+                _ => {}
             }
         }
         context

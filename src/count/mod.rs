@@ -22,12 +22,14 @@
 //! |---|---|
 //! | `rule` | the rule, a pure function over one trace |
 //! | `family` | what is known of a trace: nodes, ancestors |
+//! | `nodes` | the spans of a trace, by id |
 //! | `answers` | one call shown in several traces |
 //! | `counter` | batches in, records and amendments out; memory bounds |
 
 mod answers;
 mod counter;
 mod family;
+mod nodes;
 mod rule;
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ pub(super) fn verdicts(family: &Family) -> FxHashMap<SpanId, Counted> {
     let mut verdicts = FxHashMap::default();
     let mut inner_of: FxHashMap<SpanId, Vec<SpanId>> = FxHashMap::default();
     let mut over_usage: FxHashSet<SpanId> = FxHashSet::default();
-    for (&id, node) in &family.nodes {
+    for (id, node) in family.nodes.iter() {
         let Some(facts) = &node.facts else { continue };
         verdicts.insert(id, Counted::Yes);
         let wraps_usage = node.role == Role::Rollup && facts.tokens.is_known();
@@ -156,7 +156,7 @@ fn same_usage(a: &Tokens, b: &Tokens) -> bool {
 /// What a root's row says of the counted rows below it.
 pub(super) fn sums(family: &Family, root: SpanId, verdicts: &FxHashMap<SpanId, Counted>) -> Sums {
     let mut sums = Sums::default();
-    for (&id, node) in &family.nodes {
+    for (id, node) in family.nodes.iter() {
         let counted = verdicts.get(&id).is_none_or(|verdict| verdict.is_yes());
         let stage = match node.role {
             Role::Embedding => Stage::Embedding,

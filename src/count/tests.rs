@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::{Config, Counted, Counter};
 use crate::record::{
     Change, Context, Counted as Verdict, Header, LlmCall, MappedSpan, NotCounted, PipelineRequest,
@@ -50,7 +52,7 @@ fn call(n: u8, parent: u8, role: Role, tokens: Option<(i64, i64)>, text: &str) -
 
 fn root(n: u8, user: &str) -> MappedSpan {
     let mut span = span(n, 0, Role::None);
-    span.context = Some(Box::new(Context {
+    span.context = Some(Arc::new(Context {
         user_id: Some(user.into()),
         ..Context::default()
     }));
@@ -74,7 +76,7 @@ fn ledger(batches: Vec<Vec<MappedSpan>>) -> Vec<(SpanId, Verdict, Option<String>
             match (row, amendment.change) {
                 (Some(row), Change::Counted(verdict)) => row.1 = verdict,
                 (Some(row), Change::Context(context)) => {
-                    row.2 = row.2.take().or(context.user_id);
+                    row.2 = row.2.take().or(context.user_id.clone());
                 }
                 _ => {}
             }

@@ -4,7 +4,7 @@
 //! reused from span to span; a span with no known attribute costs lookups and nothing else.
 //! [`Reading`] is the outcome: one value a field, chosen by the order that `dialect` documents.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use rustc_hash::FxHashMap;
 
@@ -299,13 +299,13 @@ impl<'a> Scratch<'a> {
     }
 
     /// The context that stands on the span; `None` if none does.
-    pub fn context(&mut self) -> Option<Box<Context>> {
+    pub fn context(&mut self) -> Option<Arc<Context>> {
         if self.context.is_empty() && self.objects.is_empty() {
             return None;
         }
         self.context
             .sort_by_key(|(column, order, _)| (*column, *order));
-        let mut found = Box::<Context>::default();
+        let mut found = Context::default();
         for (column, _, value) in &self.context {
             if let (Some(slot), Some(text)) =
                 (context::slot(&mut found, *column), fields::scalar(*value))
@@ -326,7 +326,7 @@ impl<'a> Scratch<'a> {
                 }
             }
         }
-        (!found.is_empty()).then_some(found)
+        (!found.is_empty()).then(|| Arc::new(found))
     }
 
     /// One value a field. `scope_dialect` comes from the scope's name, which beats the signs.

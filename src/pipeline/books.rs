@@ -49,6 +49,14 @@ struct Sums {
     lost: u64,
 }
 
+/// The spans of a batch as its raw requests have them.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    replayed: u64,
+    handed_out: u64,
+    upto: Option<Position>,
+}
+
 impl Books {
     /// Empty books of a spool that takes nothing yet, and their metrics.
     pub fn new(spool: Arc<Spool>, registry: &Registry) -> prometheus::Result<Self> {
@@ -61,22 +69,30 @@ impl Books {
         Ok(books)
     }
 
-    /// These entries are delivered, as `refined`.
-    pub(super) fn delivered(&self, entries: &[Entry], refined: &Refined) {
-        let mut sums = self.sums();
+    /// Opens a page for entries that are about to be mapped: their bytes are read soon again.
+    pub(super) fn page(&self, entries: &[Entry]) -> Page {
+        let mut page = Page::default();
         for entry in entries {
             let spans = spans_of(entry);
             match entry.position <= self.0.start {
-                true => sums.replayed += spans,
-                false => sums.handed_out += spans,
+                true => page.replayed += spans,
+                false => page.handed_out += spans,
             }
         }
+        page.upto = entries.last().map(|entry| entry.position);
+        page
+    }
+
+    /// The entries of this page are delivered, as `refined`.
+    pub(super) fn delivered(&self, page: &Page, refined: &Refined) {
+        let mut sums = self.sums();
+        sums.replayed += page.replayed;
+        sums.handed_out += page.handed_out;
         sums.stored += refined.spans - refined.duplicates.min(refined.spans);
         sums.duplicate += refined.duplicates;
         sums.rejected += refined.rejected;
         let appended = self.0.spool.appended();
-        let delivered = entries.last().map(|entry| entry.position);
-        if delivered >= appended.end {
+        if page.upto >= appended.end {
             sums.lost = appended.spans.saturating_sub(sums.handed_out);
         }
     }

@@ -142,6 +142,7 @@ impl Lane {
             return Ok(());
         };
         let span = tracing::info_span!("batch", lane = rows::LANE, entries = entries.len());
+        let page = self.books.page(entries);
         let refined = {
             let observed = self.observed.clone();
             let mut observed = observed.lock().await;
@@ -168,7 +169,7 @@ impl Lane {
             .instrument(span)
             .await?;
         self.metrics.delivered(rows::LANE, refined.spans);
-        self.books.delivered(entries, &refined);
+        self.books.delivered(&page, &refined);
         self.passed.send_replace(Some(position));
         if self.is_shared().await {
             let now = Instant::now();

@@ -67,6 +67,14 @@ impl Context {
         self.fields().iter().all(|(_, value)| value.is_none())
     }
 
+    /// True if `other` knows what is unknown here.
+    pub fn lacks(&self, other: &Context) -> bool {
+        let pairs = self.fields().into_iter().zip(other.fields());
+        pairs
+            .into_iter()
+            .any(|((_, own), (_, theirs))| own.is_none() && theirs.is_some())
+    }
+
     /// Takes from `ancestor` what is unknown here; says whether anything changed.
     pub fn fill_from(&mut self, ancestor: &Context) -> bool {
         let mut changed = false;

@@ -1,5 +1,7 @@
 //! A span's place in its trace, and what late spans change in rows that are already stored.
 
+use std::sync::Arc;
+
 use super::{Context, Counted, Role, SpanId, SpanKey, StageTimes, TraceId, Usage};
 
 /// A span that has no row of its own but ties rows together: it stands between a call and its
@@ -41,7 +43,7 @@ pub enum Change {
     RetrievalCounted(Counted),
     /// Context columns take these values, which are the span's own and, where it has none, its
     /// nearest ancestor's (`llm_calls`, `retrievals`, `stt_logs`: whichever columns the table has).
-    Context(Box<Context>),
+    Context(Arc<Context>),
     /// `llm_calls.parent_call_id`.
     ParentCall(SpanKey),
     /// Sums of a `pipeline_requests` row, replaced.

@@ -1,5 +1,7 @@
 //! What one span is after mapping, before counting.
 
+use std::sync::Arc;
+
 use super::{Context, Record, SpanId, SpanKey, llm_call::words};
 
 words!(
@@ -48,7 +50,7 @@ pub struct MappedSpan {
     /// True if something on it is GenAI's, whatever its role: then it is worth a link row.
     pub is_genai: bool,
     /// Context that stands on it; `None` if none does.
-    pub context: Option<Box<Context>>,
+    pub context: Option<Arc<Context>>,
     /// Its records: none for most, several for a span with several speech events. A root span
     /// that is no stage itself brings a `PipelineRequest`; counting drops it again if nothing of
     /// ours lies below it and nothing on it is GenAI's.

@@ -1,7 +1,10 @@
 //! What is stored of some traces, as far as counting needs it: places in the tree, usage, verdicts,
 //! context, the sums of requests.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 use sqlx::{AssertSqlSafe, Row};
 
@@ -205,7 +208,7 @@ pub(super) async fn spans(pool: &Pool, wanted: Wanted<'_>) -> Result<Vec<MappedS
                 }
                 known.records.append(&mut span.records);
                 match (&mut known.context, span.context) {
-                    (Some(own), Some(more)) => drop(own.fill_from(&more)),
+                    (Some(own), Some(more)) => drop(Arc::make_mut(own).fill_from(&more)),
                     (own @ None, more) => *own = more,
                     _ => {}
                 }
@@ -300,7 +303,7 @@ impl Stored {
             completed_at,
             role,
             is_genai: role != Role::None,
-            context: (!self.context.is_empty()).then(|| Box::new(self.context)),
+            context: (!self.context.is_empty()).then(|| Arc::new(self.context)),
             records: record.into_iter().collect(),
         })
     }

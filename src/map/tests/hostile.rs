@@ -95,7 +95,7 @@ fn big_texts_are_cut_and_vectors_are_left_out() {
             ("my.vector", array(vec![double(0.1); 1536])),
         ],
     ));
-    let session = mapped.context.unwrap().session_id.unwrap();
+    let session = mapped.context.unwrap().session_id.clone().unwrap();
     assert_eq!(session.len(), limits::CONTEXT_BYTES);
     let Some(Record::LlmCall(call)) = mapped.records.first() else {
         panic!()

@@ -18,7 +18,7 @@ pub(super) struct Failures {
     errors: IntCounters<5>,
     services: IntCounters<1>,
     /// The service of the last record: records come in runs.
-    last: Option<(Option<String>, Arc<str>, IntCounter)>,
+    last: Option<(Option<Arc<str>>, Arc<str>, IntCounter)>,
 }
 
 impl Failures {
@@ -39,7 +39,7 @@ impl Failures {
             }
             _ => {
                 let service = labels.value(Label::Service, name.as_deref());
-                let counter = self.services.with([&service]);
+                let counter = self.services.with([&service]).clone();
                 counter.inc();
                 self.last = Some((name.clone(), Arc::clone(&service), counter));
                 service

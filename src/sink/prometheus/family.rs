@@ -1,14 +1,12 @@
 //! A metric of the table, in a registry, with a bound on its series.
 
-use std::{
-    collections::HashSet,
-    hash::{BuildHasher, RandomState},
-};
+use std::hash::{BuildHasher, RandomState};
 
 use prometheus::{
     Counter, CounterVec, Error, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
     Opts, Registry, core::Collector,
 };
+use rustc_hash::FxHashMap;
 
 use crate::sink::{
     labels::OTHER,
@@ -28,7 +26,7 @@ pub(super) struct Maker<'a> {
 /// The three kinds of metric, as one.
 pub(super) trait Kind: Collector + Clone + 'static {
     /// One series.
-    type Series;
+    type Series: std::fmt::Debug;
     /// The series with these label values, as many as the metric has labels.
     fn series(&self, values: &[&str]) -> Self::Series;
 }
@@ -49,10 +47,12 @@ kind!(HistogramVec, Histogram);
 
 /// A metric with `N` labels.
 #[derive(Debug)]
-pub(super) struct Family<V, const N: usize> {
+pub(super) struct Family<V: Kind, const N: usize> {
     vec: V,
     free: [bool; N],
-    seen: HashSet<u64>,
+    /// By a keyed hash of the label values, which nobody outside can make collide: the vector's
+    /// own way to a series costs several times as much.
+    series: FxHashMap<u64, V::Series>,
     hasher: RandomState,
     folded: IntCounter,
 }
@@ -98,7 +98,7 @@ impl Maker<'_> {
         Ok(Family {
             vec,
             free: name.labels.map(|label| FREE_LABELS.contains(&label)),
-            seen: HashSet::new(),
+            series: FxHashMap::default(),
             hasher: RandomState::new(),
             folded: self.folded.clone(),
         })
@@ -107,21 +107,20 @@ impl Maker<'_> {
 
 impl<V: Kind, const N: usize> Family<V, N> {
     /// The series with these label values.
-    pub fn with(&mut self, mut values: [&str; N]) -> V::Series {
-        if self.free.contains(&true) {
-            let hash = self.hasher.hash_one(values);
-            if !self.seen.contains(&hash) {
-                if self.seen.len() >= MAX_SERIES {
-                    self.folded.inc();
-                    for (value, free) in values.iter_mut().zip(self.free) {
-                        *value = if free { OTHER } else { value };
-                    }
-                } else {
-                    self.seen.insert(hash);
-                }
+    pub fn with(&mut self, mut values: [&str; N]) -> &V::Series {
+        let mut hash = self.hasher.hash_one(values);
+        let is_full = self.series.len() >= MAX_SERIES && self.free.contains(&true);
+        if is_full && !self.series.contains_key(&hash) {
+            self.folded.inc();
+            for (value, free) in values.iter_mut().zip(self.free) {
+                *value = if free { OTHER } else { value };
             }
+            hash = self.hasher.hash_one(values);
         }
-        self.vec.series(&values)
+        let vec = &self.vec;
+        self.series
+            .entry(hash)
+            .or_insert_with(|| vec.series(&values))
     }
 }
 

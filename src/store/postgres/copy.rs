@@ -61,6 +61,13 @@ fn field(out: &mut Vec<u8>, cell: &Cell<'_>) {
             out.push(1);
             out.extend_from_slice(json.as_bytes());
         }
+        Cell::Trace(id) => out.extend_from_slice(&id.hex()),
+        Cell::Span(id) => out.extend_from_slice(&id.hex()),
+        Cell::Key(key) => {
+            out.extend_from_slice(&key.trace_id.hex());
+            out.push(b'-');
+            out.extend_from_slice(&key.span_id.hex());
+        }
     }
     let length = i32::try_from(out.len() - start - 4).unwrap_or(i32::MAX);
     if let Some(slot) = out.get_mut(start..start + 4) {

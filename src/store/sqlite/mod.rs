@@ -158,6 +158,9 @@ async fn insert_rows<R>(
                 Cell::Bool(flag) => query.bind(i64::from(flag)),
                 Cell::Time(ns) => query.bind(rfc3339(ns)),
                 Cell::Json(json) => query.bind(json),
+                Cell::Trace(id) => query.bind(id.to_string()),
+                Cell::Span(id) => query.bind(id.to_string()),
+                Cell::Key(key) => query.bind(key.to_string()),
             };
         }
     }

@@ -1,6 +1,6 @@
 //! `cache_lookups`: One row a look into a cache.
 
-use super::{Cell, Column, Table, clean, hex, text};
+use super::{Cell, Column, Table, clean, text};
 use crate::record::CacheLookup;
 
 /// The table and its columns, in order.
@@ -9,11 +9,11 @@ pub(in crate::store) const TABLE: Table<CacheLookup> = Table {
     columns: &[
         Column {
             name: "trace_id",
-            cell: |r| hex(&r.header.trace_id.hex()),
+            cell: |r| Cell::Trace(r.header.trace_id),
         },
         Column {
             name: "span_id",
-            cell: |r| hex(&r.header.span_id.hex()),
+            cell: |r| Cell::Span(r.header.span_id),
         },
         Column {
             name: "cache",

@@ -1,6 +1,6 @@
 //! `json_parses`: One row a parse of a model's answer.
 
-use super::{Cell, Column, Table, flag, float, hex, text};
+use super::{Cell, Column, Table, flag, float, text};
 use crate::record::JsonParse;
 
 /// The table and its columns, in order.
@@ -9,11 +9,11 @@ pub(in crate::store) const TABLE: Table<JsonParse> = Table {
     columns: &[
         Column {
             name: "trace_id",
-            cell: |r| hex(&r.header.trace_id.hex()),
+            cell: |r| Cell::Trace(r.header.trace_id),
         },
         Column {
             name: "span_id",
-            cell: |r| hex(&r.header.span_id.hex()),
+            cell: |r| Cell::Span(r.header.span_id),
         },
         Column {
             name: "success",

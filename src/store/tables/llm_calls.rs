@@ -1,7 +1,7 @@
 //! `llm_calls`: One row a span that is, or wraps, a model call. `counted` marks the one that stands for it.
 
 use super::{
-    Cell, Column, Table, flag, float, hex, id, int, json, maybe, metadata::metadata, money, parent,
+    Cell, Column, Table, flag, float, id, int, json, maybe, metadata::metadata, money, parent,
     rule, tags, text, time, usd, version, word,
 };
 use crate::record::LlmCall;
@@ -16,11 +16,11 @@ pub(in crate::store) const TABLE: Table<LlmCall> = Table {
         },
         Column {
             name: "trace_id",
-            cell: |r| hex(&r.header.trace_id.hex()),
+            cell: |r| Cell::Trace(r.header.trace_id),
         },
         Column {
             name: "span_id",
-            cell: |r| hex(&r.header.span_id.hex()),
+            cell: |r| Cell::Span(r.header.span_id),
         },
         Column {
             name: "parent_span_id",

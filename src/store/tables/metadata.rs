@@ -1,8 +1,6 @@
 //! The `metadata` column of `llm_calls`: the attributes that no column takes, where the row's
 //! numbers came from, and what counting and pricing need to know of the row later.
 
-use serde::Serialize;
-
 use super::{Cell, clean_json_text};
 use crate::record::{LlmCall, Origin, Role};
 
@@ -31,7 +29,8 @@ pub(super) fn metadata(call: &LlmCall) -> Cell<'static> {
         ("audio_output_tokens", some(call.usage.audio_output)),
     ] {
         if let Some(count) = count {
-            billing.member(name, &count);
+            billing.key(name);
+            billing.text.push_str(&count.to_string());
         }
     }
     if let Some(billing) = billing.finish() {
@@ -55,9 +54,9 @@ fn origin(origin: &Origin, text: &mut String) {
         }
         columns.key(column);
         let mut one = Object::default();
-        one.member("attribute", *attribute);
+        one.member("attribute", attribute);
         if !rule.is_empty() {
-            one.member("rule", *rule);
+            one.member("rule", rule);
         }
         columns.text.push_str(&one.finish().unwrap_or_default());
     }
@@ -82,22 +81,27 @@ impl Object {
         object
     }
 
-    fn key(&mut self, name: &str) {
+    fn key(&mut self, name: &'static str) {
         self.text.push(if self.text.is_empty() { '{' } else { ',' });
         self.value(name);
         self.text.push(':');
     }
 
-    fn member<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) {
+    fn member(&mut self, name: &'static str, value: &str) {
         self.key(name);
         self.value(value);
     }
 
-    /// Texts and numbers are written without fail.
-    fn value<T: Serialize + ?Sized>(&mut self, value: &T) {
-        match serde_json::to_string(value) {
-            Ok(text) => self.text.push_str(&text),
-            Err(_) => self.text.push_str("null"),
+    /// Most texts here are names of columns and attributes, and need no escape.
+    fn value(&mut self, text: &str) {
+        let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+        if text.bytes().all(is_plain) {
+            self.text.push('"');
+            self.text.push_str(text);
+            self.text.push('"');
+        } else {
+            let escaped = serde_json::Value::from(text).to_string();
+            self.text.push_str(&escaped);
         }
     }
 

@@ -21,7 +21,7 @@ pub(super) use retrievals::TABLE as RETRIEVALS;
 pub(super) use span_links::TABLE as SPAN_LINKS;
 pub(super) use stt_logs::TABLE as STT_LOGS;
 
-use crate::record::{Cost, Header, Unpriced};
+use crate::record::{Cost, Header, SpanId, SpanKey, TraceId, Unpriced};
 
 /// One value on its way into a store: text is clean, numbers are finite.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +34,9 @@ pub(super) enum Cell<'a> {
     Time(i64),
     Money(f64),
     Json(String),
+    Trace(TraceId),
+    Span(SpanId),
+    Key(SpanKey),
 }
 
 /// One column.
@@ -69,6 +72,9 @@ impl<R> Table<R> {
                 Cell::Bool(flag) => flag.into(),
                 Cell::Time(ns) => rfc3339(ns).into(),
                 Cell::Json(json) => serde_json::from_str(&json).unwrap_or_default(),
+                Cell::Trace(id) => id.to_string().into(),
+                Cell::Span(id) => id.to_string().into(),
+                Cell::Key(key) => key.to_string().into(),
             };
             (column.name.to_owned(), value)
         });
@@ -103,18 +109,12 @@ fn or<'a>(first: &'a Option<String>, second: &'a Option<String>) -> &'a Option<S
     if first.is_some() { first } else { second }
 }
 
-fn hex(digits: &[u8]) -> Cell<'static> {
-    Cell::Text(String::from_utf8_lossy(digits).into_owned().into())
-}
-
 fn id(header: &Header) -> Cell<'static> {
-    Cell::Text(header.key().to_string().into())
+    Cell::Key(header.key())
 }
 
 fn parent(header: &Header) -> Cell<'static> {
-    header
-        .parent_span_id
-        .map_or(Cell::Null, |id| hex(&id.hex()))
+    header.parent_span_id.map_or(Cell::Null, Cell::Span)
 }
 
 fn word(word: &'static str) -> Cell<'static> {

@@ -1,6 +1,6 @@
 //! `pipeline_requests`: One row a request, as its root span saw it; stage times, tokens and cost are sums of what counts below it.
 
-use super::{Cell, Column, Table, flag, float, hex, int, money, text, word};
+use super::{Cell, Column, Table, flag, float, int, money, text, word};
 use crate::record::PipelineRequest;
 
 /// The table and its columns, in order.
@@ -9,11 +9,11 @@ pub(in crate::store) const TABLE: Table<PipelineRequest> = Table {
     columns: &[
         Column {
             name: "trace_id",
-            cell: |r| hex(&r.header.trace_id.hex()),
+            cell: |r| Cell::Trace(r.header.trace_id),
         },
         Column {
             name: "span_id",
-            cell: |r| hex(&r.header.span_id.hex()),
+            cell: |r| Cell::Span(r.header.span_id),
         },
         Column {
             name: "pipeline",

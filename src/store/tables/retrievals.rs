@@ -1,6 +1,6 @@
 //! `retrievals`: One row a vector search or rerank.
 
-use super::{Cell, Column, Table, flag, float, hex, int, maybe, or, parent, scores, text, word};
+use super::{Cell, Column, Table, flag, float, int, maybe, or, parent, scores, text, word};
 use crate::record::Retrieval;
 
 /// The table and its columns, in order.
@@ -9,11 +9,11 @@ pub(in crate::store) const TABLE: Table<Retrieval> = Table {
     columns: &[
         Column {
             name: "trace_id",
-            cell: |r| hex(&r.header.trace_id.hex()),
+            cell: |r| Cell::Trace(r.header.trace_id),
         },
         Column {
             name: "span_id",
-            cell: |r| hex(&r.header.span_id.hex()),
+            cell: |r| Cell::Span(r.header.span_id),
         },
         Column {
             name: "parent_span_id",

@@ -1,6 +1,6 @@
 //! `span_links`: spans without rows that tie rows together. Ours, not part of the surface.
 
-use super::{Cell, Column, Table, hex, text, word};
+use super::{Cell, Column, Table, text, word};
 use crate::record::Link;
 
 macro_rules! table {
@@ -9,11 +9,11 @@ macro_rules! table {
         pub(in crate::store) const TABLE: Table<Link> = Table {
             name: "span_links",
             columns: &[
-                Column { name: "trace_id",  cell: |r| hex(&r.trace_id.hex()) },
-                Column { name: "span_id",  cell: |r| hex(&r.span_id.hex()) },
+                Column { name: "trace_id",  cell: |r| Cell::Trace(r.trace_id) },
+                Column { name: "span_id",  cell: |r| Cell::Span(r.span_id) },
                 Column {
                     name: "parent_span_id",
-                    cell: |r| r.parent_span_id.map_or(Cell::Null, |id| hex(&id.hex())),
+                    cell: |r| r.parent_span_id.map_or(Cell::Null, Cell::Span),
                 },
                 Column { name: "started_at",  cell: |r| Cell::Time(r.started_at) },
                 Column { name: "role", cell: |r| word(r.role.as_str()) },

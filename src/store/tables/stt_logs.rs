@@ -1,6 +1,6 @@
 //! `stt_logs`: One row an event of a transcription; `complete` and `error` end one.
 
-use super::{Cell, Column, Table, float, hex, int, json, text, time, usd, word};
+use super::{Cell, Column, Table, float, int, json, text, time, usd, word};
 use crate::record::SttEvent;
 
 /// The table and its columns, in order.
@@ -13,11 +13,11 @@ pub(in crate::store) const TABLE: Table<SttEvent> = Table {
         },
         Column {
             name: "trace_id",
-            cell: |r| hex(&r.header.trace_id.hex()),
+            cell: |r| Cell::Trace(r.header.trace_id),
         },
         Column {
             name: "span_id",
-            cell: |r| hex(&r.header.span_id.hex()),
+            cell: |r| Cell::Span(r.header.span_id),
         },
         Column {
             name: "recording_id",

@@ -1,5 +1,7 @@
 //! What every store must keep. Each test runs on SQLite and on a real Postgres.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use spanledger::{
     record::*,
@@ -95,9 +97,9 @@ async fn amendments_change_stored_rows(name: &str) {
     };
     let amendments = [
         amend(1, Change::Counted(Counted::No(NotCounted::Wrapper))),
-        amend(1, Change::Context(Box::new(context.clone()))),
-        amend(2, Change::Context(Box::new(context.clone()))),
-        amend(3, Change::Context(Box::new(context))),
+        amend(1, Change::Context(Arc::new(context.clone()))),
+        amend(2, Change::Context(Arc::new(context.clone()))),
+        amend(3, Change::Context(Arc::new(context))),
         amend(
             3,
             Change::RetrievalCounted(Counted::No(NotCounted::Duplicate)),

@@ -1,5 +1,7 @@
 //! What comes late: a second change to a row, content without a call, spans after a restart.
 
+use std::sync::Arc;
+
 use spanledger::{
     count::{self, Counter},
     record::*,
@@ -26,7 +28,7 @@ fn amend(n: u8, change: Change) -> Amendment {
 fn context(fill: impl Fn(&mut Context)) -> Change {
     let mut context = Context::default();
     fill(&mut context);
-    Change::Context(Box::new(context))
+    Change::Context(Arc::new(context))
 }
 
 async fn changes_to_one_row_in_one_batch_are_merged(name: &str) {
@@ -137,7 +139,7 @@ fn span(n: u8, parent: Option<u8>, role: Role) -> MappedSpan {
 async fn counting_goes_on_after_a_restart_as_if_there_was_none(name: &str) {
     let fixture = fixture(name).await;
     let mut tool = span(2, Some(1), Role::Tool);
-    tool.context = Some(Box::new(Context {
+    tool.context = Some(Arc::new(Context {
         company_id: Some("acme".into()),
         recording_id: Some("rec".into()),
         ..Context::default()
