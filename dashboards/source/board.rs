@@ -146,7 +146,6 @@ fn variables(panels: &str) -> Vec<Value> {
                 "label": label,
                 "datasource": Source::Rows.datasource(),
                 "query": query,
-                "definition": query,
                 "regex": "",
                 // With every change of the time range.
                 "refresh": 2,
