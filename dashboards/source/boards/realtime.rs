@@ -19,7 +19,7 @@ pub fn board() -> Board {
         "realtime",
         "What happens now. For on-call people: start here, then follow the links.",
         "now-1h",
-        "10s",
+        "15s",
     )
     .row("Now", now())
     .row("Last five minutes", five_minutes())
