@@ -75,15 +75,18 @@ impl Goal {
         json!({"mode": "absolute", "steps": steps})
     }
 
-    /// The colours in words.
-    pub fn words(self) -> String {
+    /// The colours in words; `write` puts a number into its unit.
+    pub fn words(self, write: impl Fn(f64) -> String) -> String {
         let (better, worse) = match self.more_is_better() {
             true => ("from", "under"),
             false => ("under", "from"),
         };
         format!(
-            "Green {better} {} (goal), orange {worse} {} (warning), red {worse} {} (critical).",
-            self.goal, self.warning, self.critical
+            "Green {better} {} (goal), then yellow, orange {worse} {} (warning), red {worse} {} \
+             (critical).",
+            write(self.goal),
+            write(self.warning),
+            write(self.critical)
         )
     }
 }

@@ -33,7 +33,7 @@ impl Panel {
             let names = |target: &Target| forms.iter().any(|form| target.query.contains(form));
             self.targets.iter().any(names)
         };
-        let filters: Vec<&str> = ["service", "model", "environment"]
+        let filters: Vec<&str> = ["service", "model", "environment", "pipeline"]
             .into_iter()
             .filter(|variable| named(variable))
             .collect();
@@ -63,12 +63,12 @@ impl Panel {
             text += &format!("Units: {}. ", columns.join("; "));
         }
         text += &format!("Source: {}. Filters: {}.", self.source(), self.filters());
-        if let Some(goal) = self.goal {
-            text += &format!("\n\n{}", goal.words());
+        if let (Some(goal), Some(unit)) = (self.goal, self.unit) {
+            text += &format!("\n\n{}", goal.words(|level| unit.write(level)));
         }
         for column in &self.columns {
-            if let Column::Goal(name, _, goal) = column {
-                text += &format!("\n\n{name}: {}", goal.words());
+            if let Column::Goal(name, unit, goal) = column {
+                text += &format!("\n\n{name}: {}", goal.words(|level| unit.write(level)));
             }
         }
         text

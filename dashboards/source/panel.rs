@@ -13,15 +13,30 @@ pub enum Source {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unit(pub &'static str, pub &'static str);
 
+impl Unit {
+    /// A level in this unit, for people.
+    pub fn write(self, number: f64) -> String {
+        match self.0 {
+            "percentunit" => format!("{} %", (number * 1e4).round() / 1e2),
+            "s" => format!("{number} s"),
+            "ms" => format!("{} s", number / 1e3),
+            _ if number >= 1e6 => format!("{} million", number / 1e6),
+            _ => number.to_string(),
+        }
+    }
+}
+
 pub const COUNT: Unit = Unit("short", "count");
 pub const TOKENS: Unit = Unit("short", "tokens");
-pub const SHARE: Unit = Unit("percentunit", "share, shown in percent");
+pub const SHARE: Unit = Unit("percentunit", "percent");
 pub const SCORE: Unit = Unit("none", "score from 0 to 1");
 pub const USD: Unit = Unit("currencyUSD", "US dollars");
 pub const SECONDS: Unit = Unit("s", "seconds");
+pub const OF_A_SECOND: Unit = Unit("percentunit", "percent of one CPU");
 pub const MILLIS: Unit = Unit("ms", "milliseconds");
 pub const HOURS: Unit = Unit("h", "hours");
 pub const BYTES: Unit = Unit("bytes", "bytes");
+pub const BYTES_A_SECOND: Unit = Unit("Bps", "bytes a second");
 pub const A_MINUTE: Unit = Unit("suffix: /min", "a minute");
 pub const A_SECOND: Unit = Unit("suffix: /s", "a second");
 pub const USD_AN_HOUR: Unit = Unit("currencyUSD", "US dollars an hour");

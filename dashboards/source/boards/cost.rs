@@ -3,8 +3,8 @@
 use crate::dashboards::{
     board::Board,
     goals,
-    panel::{COUNT, Panel, SHARE, TOKENS, USD, lines, stacked, stat, table},
-    sql::{RANGE, THIS_MONTH, TODAY, calls, requests, retrievals, spent},
+    panel::{COUNT, Panel, SHARE, TOKENS, USD, USD_AN_HOUR, lines, stacked, stat, table},
+    sql::{RANGE, THIS_MONTH, TODAY, calls, pieces, requests, retrievals, spent},
 };
 
 pub fn board() -> Board {
@@ -196,7 +196,7 @@ fn over_time() -> Vec<Panel> {
             "The pace of spending as Prometheus sees it, by service: it goes on while the store \
              is down.",
         )
-        .unit(USD)
+        .unit(USD_AN_HOUR)
         .prom(
             "{{service}}",
             "sum by (service) (rate(genai_cost_usd_total{service=~\"$service\", \
@@ -332,7 +332,7 @@ fn savings() -> Vec<Panel> {
 
 /// The rules of the savings panel, one SELECT each.
 fn advice() -> String {
-    let (chats, these) = (calls(RANGE), requests(RANGE));
+    let (chats, parses, these) = (calls(RANGE), pieces(RANGE), requests(RANGE));
     format!(
         "WITH chats AS (SELECT * FROM (SELECT trace_id, coalesce(service_name, 'unknown') AS \
          service, coalesce(operation, call_type) AS operation, coalesce(model, 'unknown') AS \
@@ -345,7 +345,7 @@ fn advice() -> String {
          count(*) OVER (PARTITION BY service) AS of_service FROM chats), \
          again AS (SELECT coalesce(service_name, 'unknown') AS service, coalesce(pipeline, \
          'unknown') AS pipeline, cost, count(*) OVER (PARTITION BY service_name) AS of_service, \
-         regenerated OR trace_id IN (SELECT trace_id FROM json_parses WHERE {these} AND NOT \
+         regenerated OR trace_id IN (SELECT trace_id FROM json_parses WHERE {parses} AND NOT \
          success) AS twice FROM pipeline_requests WHERE {these}) \
          SELECT 'Long input, nothing read from cache' AS rule, service, \
          operation || ', ' || model AS what, count(*) AS calls, \

@@ -4,7 +4,7 @@ use crate::dashboards::{
     board::Board,
     goals,
     panel::{A_MINUTE, COUNT, MILLIS, Panel, SHARE, USD, lines, stacked, stat, table},
-    sql::{RANGE, calls, requests, retrievals, speech},
+    sql::{RANGE, calls, pieces, requests, retrievals, speech},
 };
 
 pub fn board() -> Board {
@@ -120,9 +120,9 @@ fn over_time() -> Vec<Panel> {
         .goal(goals::ERRORS)
         .prom(
             "{{pipeline}}",
-            "sum by (pipeline) (rate(genai_requests_total{status=~\"error|timeout\"}\
-             [$__rate_interval])) / sum by (pipeline) (rate(genai_requests_total\
-             [$__rate_interval]))",
+            "sum by (pipeline) (rate(genai_requests_total{status=~\"error|timeout\", \
+             pipeline=~\"$pipeline\"}[$__rate_interval])) / sum by (pipeline) \
+             (rate(genai_requests_total{pipeline=~\"$pipeline\"}[$__rate_interval]))",
         ),
         stacked(
             "Failed calls by error",
@@ -186,7 +186,7 @@ fn breakdowns() -> Vec<Panel> {
              GROUP BY 1, 2 ORDER BY errors DESC LIMIT 20",
             calls(RANGE),
             retrievals(RANGE),
-            requests(RANGE),
+            pieces(RANGE),
             speech(RANGE)
         )),
         table(

@@ -3,7 +3,8 @@
 use crate::dashboards::{
     board::Board,
     panel::{
-        A_SECOND, AGO, BYTES, COUNT, HOURS, ON, Panel, SECONDS, SHARE, lines, stacked, stat, table,
+        A_SECOND, AGO, BYTES, BYTES_A_SECOND, COUNT, HOURS, OF_A_SECOND, ON, Panel, SECONDS, SHARE,
+        lines, stacked, stat, table,
     },
     sql::RANGE,
 };
@@ -108,9 +109,9 @@ fn inwards() -> Vec<Panel> {
         ),
         stacked(
             "Bytes by way in",
-            "Bytes of the requests taken, decompressed, by transport and signal.",
+            "Requests taken, decompressed, by transport and signal.",
         )
-        .unit(BYTES)
+        .unit(BYTES_A_SECOND)
         .prom(
             "{{transport}} {{signal}}",
             "sum by (transport, signal) (rate(spanledger_receive_bytes_total[$__rate_interval]))",
@@ -178,10 +179,10 @@ fn through() -> Vec<Panel> {
         ),
         lines(
             "Work of the lanes",
-            "Seconds of mapping, pricing and counting in a second. A lane near 1 is as fast as it \
+            "Share of the time that a lane maps, prices and counts. One near 100 % is as fast as it \
              can be.",
         )
-        .unit(SECONDS)
+        .unit(OF_A_SECOND)
         .prom(
             "{{lane}}",
             "sum by (lane) (rate(spanledger_lane_refine_seconds_total[$__rate_interval]))",
@@ -232,8 +233,7 @@ fn out() -> Vec<Panel> {
         ),
         table(
             "Tables",
-            "Size on disk, with indexes, of each table and its day partitions; the oldest and \
-             newest row of those with times.",
+            "Size on disk, with indexes, of each table with its day partitions.",
         )
         .column("size", BYTES)
         .rows(
@@ -249,8 +249,8 @@ fn out() -> Vec<Panel> {
 
 fn process() -> Vec<Panel> {
     vec![
-        lines("CPU", "Seconds of CPU time in a second.")
-            .unit(SECONDS)
+        lines("CPU", "CPU time of each instance.")
+            .unit(OF_A_SECOND)
             .wide(8)
             .prom(
                 "{{instance}}",

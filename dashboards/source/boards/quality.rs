@@ -7,7 +7,7 @@ use crate::dashboards::{
         A_MINUTE, COUNT, MILLIS, Panel, SCORE, SHARE, USD, gauges, heatmap, lines, stacked, stat,
         table,
     },
-    sql::{RANGE, calls, requests, retrievals},
+    sql::{RANGE, calls, pieces, requests, retrievals},
 };
 
 pub fn board() -> Board {
@@ -69,7 +69,7 @@ fn goals_row() -> Vec<Panel> {
         .rows(one(
             share("success", "success IS NOT NULL"),
             "json_parses",
-            requests(RANGE),
+            pieces(RANGE),
         )),
         stat(
             "Fallback rate",
@@ -125,7 +125,7 @@ fn goals_row() -> Vec<Panel> {
         .rows(one(
             share("hit", "hit IS NOT NULL"),
             "cache_lookups",
-            requests(RANGE),
+            pieces(RANGE),
         )),
     ]
 }
@@ -260,7 +260,7 @@ fn retrieval() -> Vec<Panel> {
              {} AS \"hit rate\" FROM cache_lookups WHERE {} \
              GROUP BY 1, 2 ORDER BY looks DESC LIMIT 50",
             share("hit", "TRUE"),
-            requests(RANGE)
+            pieces(RANGE)
         )),
         table(
             "JSON parses by service",
@@ -278,7 +278,7 @@ fn retrieval() -> Vec<Panel> {
             share("success", "TRUE"),
             share("repaired", "repaired IS NOT NULL"),
             share("fallback", "fallback IS NOT NULL"),
-            requests(RANGE)
+            pieces(RANGE)
         )),
     ]
 }

@@ -14,6 +14,9 @@ use crate::dashboards::{
 const CALL_SECONDS: &str = "gen_ai_client_operation_duration_seconds_bucket{\
     gen_ai_operation_name=\"chat\", service_name=~\"$service\", gen_ai_request_model=~\"$model\"}";
 
+/// Duration of requests, by what the variable chooses.
+const REQUEST_SECONDS: &str = "genai_request_duration_seconds_bucket{pipeline=~\"$pipeline\"}";
+
 pub fn board() -> Board {
     Board::new(
         "realtime",
@@ -34,7 +37,7 @@ fn quantile(q: f64, series: &str, window: &str, by: &str) -> String {
 }
 
 fn now() -> Vec<Panel> {
-    let requests_seconds = "genai_request_duration_seconds_bucket";
+    let requests_seconds = REQUEST_SECONDS;
     vec![
         stat(
             "Response time p95",
@@ -62,7 +65,7 @@ fn now() -> Vec<Panel> {
         .unit(A_MINUTE)
         .decimals(1)
         .goal(goals::THROUGHPUT)
-        .prom("requests", "sum(rate(genai_requests_total[5m])) * 60"),
+        .prom("requests", "sum(rate(genai_requests_total{pipeline=~\"$pipeline\"}[5m])) * 60"),
         stat(
             "Error rate",
             "Share of the requests of the last 5 minutes that failed or ran out of time.",
@@ -73,8 +76,8 @@ fn now() -> Vec<Panel> {
         .more("errors")
         .prom(
             "error rate",
-            "(sum(rate(genai_requests_total{status=~\"error|timeout\"}[5m])) or vector(0)) / \
-             (sum(rate(genai_requests_total[5m])) > 0)",
+            "(sum(rate(genai_requests_total{status=~\"error|timeout\", pipeline=~\"$pipeline\"}[5m])) or vector(0)) / \
+             (sum(rate(genai_requests_total{pipeline=~\"$pipeline\"}[5m])) > 0)",
         ),
         stat(
             "LLM call p95",
@@ -126,18 +129,24 @@ fn five_minutes() -> Vec<Panel> {
     vec![
         stat(
             "Requests of the last 5 minutes",
-            "Requests, those that went well and those that failed or ran out of time; retries of \
-             model calls; model calls that ran out of time. Live, so a series' very first event \
+            "Requests, those that went well and those that failed or ran out of time; retries and \
+             timeouts of the model calls of all pipelines. Live, so a series' very first event \
              may be missing: the table beside it is exact.",
         )
         .unit(COUNT)
         .wide(10)
         .high(6)
-        .prom("requests", counted("genai_requests_total"))
-        .prom("ok", counted("genai_requests_total{status=\"success\"}"))
+        .prom(
+            "requests",
+            counted("genai_requests_total{pipeline=~\"$pipeline\"}"),
+        )
+        .prom(
+            "ok",
+            counted("genai_requests_total{status=\"success\", pipeline=~\"$pipeline\"}"),
+        )
         .prom(
             "failed",
-            counted("genai_requests_total{status=~\"error|timeout\"}"),
+            counted("genai_requests_total{status=~\"error|timeout\", pipeline=~\"$pipeline\"}"),
         )
         .prom("retries", counted("genai_retries_total"))
         .prom("timeouts", counted("genai_timeouts_total")),
@@ -169,7 +178,7 @@ fn five_minutes() -> Vec<Panel> {
 }
 
 fn response_time() -> Vec<Panel> {
-    let requests_seconds = "genai_request_duration_seconds_bucket";
+    let requests_seconds = REQUEST_SECONDS;
     let every = "$__rate_interval";
     vec![
         lines(
@@ -189,7 +198,8 @@ fn response_time() -> Vec<Panel> {
         .unit(SECONDS)
         .prom(
             "{{le}}",
-            "sum by (le) (increase(genai_request_duration_seconds_bucket[$__rate_interval]))",
+            "sum by (le) (increase(genai_request_duration_seconds_bucket{pipeline=~\"$pipeline\"}\
+             [$__rate_interval]))",
         ),
         lines(
             "LLM call p95 by model",
@@ -281,7 +291,8 @@ fn traffic() -> Vec<Panel> {
         .unit(A_MINUTE)
         .prom(
             "{{status}}",
-            "sum by (status) (rate(genai_requests_total[$__rate_interval])) * 60",
+            "sum by (status) (rate(genai_requests_total{pipeline=~\"$pipeline\"}\
+                 [$__rate_interval])) * 60",
         ),
         stacked(
             "Calls by model",

@@ -70,6 +70,8 @@ impl Live {
             service.wait_until_stored(ledger.spans * round);
             let requests = (3 * REQUESTS * round) as f64;
             prometheus.wait_for("sum(genai_requests_total)", requests);
+            let stored = "sum(spanledger_lane_spans_total{lane=\"rows\"})";
+            prometheus.wait_for(stored, (ledger.spans * round) as f64);
         }
         prometheus.wait_for("count(ALERTS{alertname=\"Always\"})", 1.0);
         grant(&url);
@@ -78,6 +80,7 @@ impl Live {
             ("service".to_owned(), all()),
             ("model".to_owned(), all()),
             ("environment".to_owned(), all()),
+            ("pipeline".to_owned(), all()),
         ]);
         Live {
             ledger,
@@ -131,13 +134,33 @@ impl Live {
         }
         for variable in variables(board).iter().filter(|v| v["type"] == "query") {
             let name = text(variable, "name");
-            match self.rows(text(variable, "query"), &self.view) {
-                Ok(rows) if rows.is_empty() => wrong.push(format!("variable {name}: no values")),
+            match self.values(variable) {
+                Ok(values) if values.is_empty() => {
+                    wrong.push(format!("variable {name}: no values"))
+                }
                 Ok(_) => {}
                 Err(error) => wrong.push(format!("variable {name}: {error}")),
             }
         }
         wrong
+    }
+
+    /// The values that people can choose from.
+    fn values(&self, variable: &Value) -> Result<Vec<String>, String> {
+        let query = text(variable, "query");
+        if !asks_prometheus(variable) {
+            let rows = self.rows(query, &self.view)?;
+            return Ok(rows.iter().map(Value::to_string).collect());
+        }
+        let of = query
+            .strip_prefix("label_values(")
+            .and_then(|of| of.strip_suffix(')'));
+        let (metric, label) = of
+            .and_then(|of| of.split_once(", "))
+            .ok_or("no label_values(a, b)")?;
+        let series = self.prometheus.instant(metric)?;
+        let values = series.iter().filter_map(|series| series.label(label));
+        Ok(values.map(str::to_owned).collect())
     }
 
     fn series(

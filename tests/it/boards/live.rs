@@ -104,11 +104,13 @@ fn choices_choose(live: &Live) {
         view.choices.insert(name.to_owned(), Choice::Some(values));
         view
     };
+    let mapping = view("pipeline", &["esg_mapping"]);
     let views = [
         view("service", &["esg-mapper"]),
         view("service", &["esg-mapper", "meeting-assistant"]),
         view("model", &["gpt-4.1-mini", "whisper-1"]),
         view("environment", &["demo"]),
+        mapping.clone(),
         view("service", &["') OR TRUE; DROP TABLE llm_calls; --"]),
     ];
     for (name, board) in committed() {
@@ -142,13 +144,23 @@ fn choices_choose(live: &Live) {
     let mut two = services(&views[1]);
     two.sort();
     assert_eq!(two, ["esg-mapper", "meeting-assistant"]);
-    assert_eq!(services(&views[4]), [""; 0]);
+    assert_eq!(services(&views[5]), [""; 0]);
     let mut models = column("cost.json", "By model", "model", &views[2]);
     models.sort();
     assert_eq!(models, ["gpt-4.1-mini", "whisper-1"]);
     let environment = |view| column("usage.json", "By environment", "environment", view);
     assert_eq!(environment(&live.view).len(), 2);
     assert_eq!(environment(&views[3]), ["demo"]);
+    let pipelines = column("realtime.json", "Latest requests", "pipeline", &mapping);
+    assert!(pipelines.len() == 20 && pipelines.iter().all(|of| of == "esg_mapping"));
+    let live_requests = |view: &View| {
+        let mut panels = panels(&boards["realtime.json"]);
+        let panel = panels.find(|panel| panel["title"] == "Requests").unwrap();
+        let expr = view.promql(question(&panel["targets"][0])).unwrap();
+        live.prometheus.instant(&expr).unwrap()[0].numbers()[0]
+    };
+    let (some, all) = (live_requests(&mapping), live_requests(&live.view));
+    assert!(0.0 < some && some < all, "{some} of {all}");
     // Requests take their environment from the calls in the same trace.
     let frameworks = |view| column("quality.json", "By framework", "framework", view);
     let staging = view("environment", &["demo-staging"]);
