@@ -1,4 +1,4 @@
-//! How a span ended: status, error class, severity.
+//! How a span ended: status, error class.
 //!
 //! A span failed if its status says so, if `error.type` stands on it, or if it recorded an
 //! exception and didn't end with an explicit OK. `timeout` and `cancelled` are said by the span's
@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json};
 use super::{events::Events, fields, fields::Field, limits, read::Reading};
 use crate::{
     otlp::{SpanView, value::text},
-    record::{Severity, Status},
+    record::{ErrorClass, Status},
 };
 
 /// OTLP status codes.
@@ -27,86 +27,10 @@ pub struct Ending {
     pub error_type: Option<String>,
     /// Error text.
     pub message: Option<String>,
-    /// How bad.
-    pub severity: Option<Severity>,
+    /// What the error means, and how bad it is.
+    pub class: Option<ErrorClass>,
     /// Details.
     pub context: Option<Json>,
-}
-
-/// What an error's class or text says about its severity; the first line that matches. A token
-/// limit passes with a shorter input, a rate limit or timeout with time; a provider that is down
-/// or a key that is refused needs someone now.
-const SEVERITIES: &[(Severity, &[&str])] = &[
-    (
-        Severity::Warning,
-        &[
-            "context_length",
-            "context length",
-            "context window",
-            "token limit",
-            "token_limit",
-            "too many tokens",
-            "max_tokens",
-            "input is too long",
-            "prompt is too long",
-        ],
-    ),
-    (
-        Severity::Error,
-        &[
-            "ratelimit",
-            "rate_limit",
-            "rate limit",
-            "too many requests",
-            "resource_exhausted",
-            "throttl",
-            "timeout",
-            "timed out",
-            "deadline",
-            "json",
-            "parse",
-            "decode",
-        ],
-    ),
-    (
-        Severity::Critical,
-        &[
-            "authenticat",
-            "unauthorized",
-            "permission",
-            "forbidden",
-            "api key",
-            "api_key",
-            "insufficient_quota",
-            "internalserver",
-            "internal server",
-            "server_error",
-            "serviceunavailable",
-            "service unavailable",
-            "unavailable",
-            "overloaded",
-            "bad gateway",
-            "badgateway",
-            "apiconnection",
-            "connection",
-            "apierror",
-            "api_error",
-        ],
-    ),
-];
-
-/// Severity of an error.
-pub fn severity(error_type: Option<&str>, message: Option<&str>, http: Option<i64>) -> Severity {
-    let kind = error_type.unwrap_or_default().to_ascii_lowercase();
-    let said = message.unwrap_or_default().to_ascii_lowercase();
-    let matching = |words: &&[&str]| words.iter().any(|w| kind.contains(w) || said.contains(w));
-    if let Some((severity, _)) = SEVERITIES.iter().find(|(_, words)| matching(words)) {
-        return *severity;
-    }
-    match kind.parse().ok().or(http) {
-        Some(401 | 402 | 403 | 500..=503 | 505..=599) => Severity::Critical,
-        _ => Severity::Error,
-    }
 }
 
 /// How a span ended.
@@ -170,10 +94,23 @@ fn failed_with(
         .or_else(|| told_by(message.as_deref()?));
     Ending {
         status,
-        severity: Some(severity(error_type.as_deref(), message.as_deref(), http)),
+        class: Some(class(
+            status,
+            error_type.as_deref(),
+            message.as_deref(),
+            http,
+        )),
         error_type,
         message,
         context: exception.context,
+    }
+}
+
+/// A call that was cancelled is no failure, whatever its client wrote into the message.
+fn class(status: Status, kind: Option<&str>, said: Option<&str>, http: Option<i64>) -> ErrorClass {
+    match status {
+        Status::Cancelled => ErrorClass::Cancelled,
+        _ => ErrorClass::of(kind, said, http),
     }
 }
 
@@ -234,35 +171,6 @@ fn exception(events: &Events<'_>) -> Exception {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn severities_follow_the_table() {
-        for (kind, message, want) in [
-            ("openai.RateLimitError", "", Severity::Error),
-            ("429", "", Severity::Error),
-            (
-                "openai.APITimeoutError",
-                "Request timed out.",
-                Severity::Error,
-            ),
-            ("JSONDecodeError", "", Severity::Error),
-            (
-                "openai.BadRequestError",
-                "maximum context length is 128000",
-                Severity::Warning,
-            ),
-            ("openai.AuthenticationError", "", Severity::Critical),
-            ("500", "", Severity::Critical),
-            ("openai.InternalServerError", "", Severity::Critical),
-            ("ValueError", "", Severity::Error),
-        ] {
-            assert_eq!(
-                severity(Some(kind), Some(message), None),
-                want,
-                "{kind} {message}"
-            );
-        }
-    }
 
     #[test]
     fn the_code_says_how_a_call_ended() {

@@ -5,11 +5,15 @@
 //! | `speech` | what was billed of transcriptions? |
 //! | `summary` | what was received lately, and what did it cost? |
 //! | `calls` | what do the rows of some calls say of themselves? |
+//! | `examples` | which traces are examples of what an alert is about? |
 //! | `doctor` | what do the rows tell about the apps' instrumentation? |
 //! | `landed` | what do the tables hold of these traces? |
+//! | `held` | which rows are there of all traces whose ids begin alike? |
 
 pub mod calls;
 pub mod doctor;
+pub mod examples;
+pub mod held;
 pub mod landed;
 pub mod speech;
 pub mod summary;

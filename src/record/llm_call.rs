@@ -1,6 +1,6 @@
 //! A model call, or a span that wraps one.
 
-use super::{Context, Cost, Header, Origin, Unpriced, Usage};
+use super::{Context, Cost, ErrorClass, Header, Origin, Unpriced, Usage};
 
 /// A row of `llm_calls`.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -63,8 +63,8 @@ pub struct LlmCall {
     pub error_type: Option<String>,
     /// Error text.
     pub error_message: Option<String>,
-    /// How bad.
-    pub error_severity: Option<Severity>,
+    /// What the error means; `error_severity` is its severity.
+    pub error_class: Option<ErrorClass>,
     /// Details, a JSON object.
     pub error_context: Option<serde_json::Value>,
     /// Retries inside the call.
@@ -73,8 +73,8 @@ pub struct LlmCall {
     pub context: Context,
     /// The winning dialect.
     pub dialect: &'static str,
-    /// The attributes that no column takes, a JSON object.
-    pub metadata: Option<serde_json::Value>,
+    /// The attributes that no column takes: the text of a JSON object.
+    pub metadata: Option<String>,
     /// Tags, a JSON array of strings.
     pub tags: Option<Vec<String>>,
     /// Where the numbers came from.

@@ -7,6 +7,7 @@
 //! | `stt_event` | one event of a transcription |
 //! | `retrieval` `cache_lookup` `json_parse` | the other stages |
 //! | `pipeline_request` | one request as its root span saw it |
+//! | `error_class` | what an error means, and whom it concerns |
 //! | `usage` `cost` `context` `origin` | what the records share |
 //! | `link` | a span's place in its trace, and changes that late spans bring to stored rows |
 //! | `mapped` | a span after mapping, before counting |
@@ -14,6 +15,7 @@
 pub mod cache_lookup;
 pub mod context;
 pub mod cost;
+pub mod error_class;
 pub mod id;
 pub mod json_parse;
 pub mod link;
@@ -25,9 +27,12 @@ pub mod retrieval;
 pub mod stt_event;
 pub mod usage;
 
+use std::sync::Arc;
+
 pub use cache_lookup::CacheLookup;
 pub use context::Context;
 pub use cost::{Cost, Unpriced};
+pub use error_class::ErrorClass;
 pub use id::{SpanId, SpanKey, TraceId};
 pub use json_parse::JsonParse;
 pub use link::{Amendment, CallContent, Change, Link};
@@ -73,8 +78,8 @@ pub struct Header {
     /// When the request that brought it was received, Unix ns: `created_at`. Comes from the
     /// spool entry, so a replay stores the same value.
     pub received_at: i64,
-    /// Resource attribute `service.name`.
-    pub service_name: Option<String>,
+    /// Resource attribute `service.name`; shared by all spans of a resource.
+    pub service_name: Option<Arc<str>>,
 }
 
 impl Header {

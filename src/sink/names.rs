@@ -58,6 +58,12 @@ names! {
         "Requests, as their root spans saw them.";
     REQUEST_DURATION = "genai_request_duration_seconds" ["pipeline"]
         "Duration of requests, as their root spans saw them.";
+    MATCHES = "genai_matches_total" ["framework", "result"]
+        "Requests that say whether they found a match.";
+    FALLBACKS = "genai_fallbacks_total" ["framework", "result"]
+        "Requests that say whether they had to use a fallback answer.";
+    ERRORS = "genai_errors_total" ["stage", "class", "severity", "alerts", "service"]
+        "Counted model calls, speech events, counted retrievals and parses that failed, by what the error means. alerts: no for what people do on purpose.";
     CONFIDENCE = "genai_confidence" []
         "Confidence of the requests that state one, 0 to 1.";
     SIMILARITY = "genai_similarity_score" []
@@ -80,6 +86,8 @@ names! {
         "Operations that apps report in their own gen_ai.client.operation.duration. Spans report the same calls: never add to genai_calls_total.";
     REPORTED_SECONDS = "genai_reported_operation_seconds_total" ["model", "service"]
         "Seconds that apps report in their own gen_ai.client.operation.duration. Spans report the same time: never add to gen_ai_client_operation_duration_seconds.";
+    SERVICE_RECORDS = "spanledger_service_records_total" ["service"]
+        "Calls, requests, retrievals and other records by the service that sent them: who sends, and who fell silent.";
     RECOUNTED = "spanledger_recounted_calls_total" ["to"]
         "Model calls whose counting changed after the metrics had seen them. Counters can't be taken back: not_counted is in the metrics and no longer in the ledger's sums, counted is the reverse.";
     METRICS_DROPPED = "spanledger_metrics_dropped_total" ["reason"]
@@ -107,6 +115,13 @@ pub const FREE_LABELS: &[&str] = &[
 pub const SECONDS_BUCKETS: &[f64] = &[
     0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84,
     327.68,
+];
+
+/// Buckets of requests and their stages. Every level that the shipped alerts and dashboards compare
+/// a percentile with is an edge: "p95 above 45 s" is then told exactly, not interpolated.
+pub const REQUEST_BUCKETS: &[f64] = &[
+    0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0,
+    120.0, 300.0,
 ];
 
 /// Buckets of token counts, as the GenAI conventions advise.

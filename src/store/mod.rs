@@ -288,9 +288,13 @@ impl Store {
 
     /// Notices a broken connection.
     fn seen<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
+        match &outcome {
+            // A row it would not take is the row's fault.
+            Ok(_) => self.metrics.up(true),
+            Err(error) => self.metrics.up(error.is_about_data()),
+        }
         if outcome.as_ref().is_err_and(Error::is_disconnected) {
             self.set(None);
-            self.metrics.up(false);
         }
         outcome
     }

@@ -4,9 +4,11 @@
 //! | file | page |
 //! |---|---|
 //! | `home` | `/`: what was received, what it cost, how to connect an app |
+//! | `runbook` | `/runbook/{alert}`: what it means, what to do, traces to look at |
 //! | `show` | numbers and times as people read them |
 
 mod home;
+mod runbook;
 mod show;
 
 use axum::{
@@ -29,6 +31,10 @@ pub struct Endpoints {
 
 /// All pages.
 pub fn router(state: api::State, endpoints: Endpoints) -> Router {
+    let book = Router::new()
+        .route("/runbook", get(runbook::all))
+        .route("/runbook/{alert}", get(runbook::one))
+        .with_state(state.clone());
     Router::new()
         .route("/", get(home::page))
         .route("/assets/spanledger.css", get(style))
@@ -36,6 +42,7 @@ pub fn router(state: api::State, endpoints: Endpoints) -> Router {
             state,
             endpoints: endpoints.into(),
         })
+        .merge(book)
         .layer(axum::middleware::from_fn(guard::own_host))
         .layer(axum::middleware::from_fn(guard::headers))
 }

@@ -44,6 +44,15 @@ pub(super) fn latency(ms: &Option<f64>) -> String {
     ms.as_ref().map_or(UNKNOWN.into(), duration)
 }
 
+/// A number of any unit, with three digits after the point where it is small.
+pub(super) fn number(n: &Option<f64>) -> String {
+    match n {
+        None => UNKNOWN.into(),
+        Some(n) if n.fract() == 0.0 || n.abs() >= 1_000.0 => count(&(n.round() as i64)),
+        Some(n) => format!("{n:.3}"),
+    }
+}
+
 pub(super) fn text(text: &Option<String>) -> &str {
     text.as_deref().unwrap_or(UNKNOWN)
 }

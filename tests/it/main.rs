@@ -1,7 +1,9 @@
 //! One binary for all integration tests; modules in path order.
 
+mod alerts;
 mod architecture;
 mod boards;
+mod books;
 mod captures;
 mod commands;
 mod counting;
@@ -9,6 +11,7 @@ mod crash;
 #[path = "../../dashboards/source/mod.rs"]
 mod dashboards;
 mod demo;
+mod load;
 mod refusals;
 mod sdk_python;
 mod store;

@@ -5,12 +5,14 @@
 //! | `family` | a metric of the table, with a bound on its series |
 //! | `calls` | model calls: duration, tokens, cost |
 //! | `stages` | requests and what they are made of |
+//! | `failures` | what failed, by what the error means; who sends at all |
 //! | `reported` | the metrics that apps export themselves |
 //!
 //! Counters and the ledger agree because both take the same counted, priced records. What is not
 //! known feeds nothing: no zero stands for it.
 
 mod calls;
+mod failures;
 mod family;
 mod reported;
 mod stages;
@@ -22,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     calls::Calls,
+    failures::Failures,
     family::{IntCounters, Maker},
     reported::Reported,
     stages::Stages,
@@ -52,6 +55,7 @@ pub struct Prometheus {
     labels: Labels,
     calls: Calls,
     stages: Stages,
+    failures: Failures,
     reported: Reported,
     recounted: IntCounters<1>,
 }
@@ -73,6 +77,7 @@ impl Prometheus {
             labels: Labels::new(config.max_label_values, &folded),
             calls: Calls::new(&maker)?,
             stages: Stages::new(&maker)?,
+            failures: Failures::new(&maker)?,
             reported: Reported::new(&maker)?,
             recounted: maker
                 .int_counters(&names::RECOUNTED)?
@@ -86,9 +91,11 @@ impl Prometheus {
             labels,
             calls,
             stages,
+            failures,
             ..
         } = self;
         for record in records {
+            failures.record(record, labels);
             match record {
                 Record::LlmCall(call) => {
                     calls.call(call, labels);

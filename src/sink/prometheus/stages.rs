@@ -22,6 +22,8 @@ pub(super) struct Stages {
     duration: Histograms<1>,
     requests: IntCounters<3>,
     request_duration: Histograms<1>,
+    matches: IntCounters<2>,
+    fallbacks: IntCounters<2>,
     confidence: Histograms<0>,
     similarity: Histograms<0>,
     retrievals: IntCounters<1>,
@@ -34,11 +36,13 @@ pub(super) struct Stages {
 
 impl Stages {
     pub fn new(maker: &Maker<'_>) -> Result<Self, Error> {
-        let (seconds, score) = (names::SECONDS_BUCKETS, names::SCORE_BUCKETS);
+        let (seconds, score) = (names::REQUEST_BUCKETS, names::SCORE_BUCKETS);
         Ok(Self {
             duration: maker.histograms(&names::STAGE_DURATION, seconds)?,
             requests: maker.int_counters(&names::REQUESTS)?,
             request_duration: maker.histograms(&names::REQUEST_DURATION, seconds)?,
+            matches: maker.int_counters(&names::MATCHES)?,
+            fallbacks: maker.int_counters(&names::FALLBACKS)?,
             confidence: maker.histograms(&names::CONFIDENCE, score)?,
             similarity: maker.histograms(&names::SIMILARITY, score)?,
             retrievals: maker.int_counters(&names::RETRIEVALS)?.start_at_zero([
@@ -148,6 +152,15 @@ impl Stages {
             .inc();
         if let Some(seconds) = seconds(&request.header) {
             self.request_duration.with([pipeline]).observe(seconds);
+        }
+        for (family, said, words) in [
+            (&mut self.matches, request.matched, ["matched", "unmatched"]),
+            (&mut self.fallbacks, request.fallback, ["used", "unused"]),
+        ] {
+            if let Some(said) = said {
+                let [yes, no] = words;
+                family.with([framework, if said { yes } else { no }]).inc();
+            }
         }
         if let Some(confidence) = request
             .confidence

@@ -1,8 +1,8 @@
 //! `llm_calls`: One row a span that is, or wraps, a model call. `counted` marks the one that stands for it.
 
 use super::{
-    Cell, Column, Table, flag, float, hex, id, int, json, maybe, metadata, money, parent, rule,
-    tags, text, time, usd, version, word,
+    Cell, Column, Table, flag, float, hex, id, int, json, maybe, metadata::metadata, money, parent,
+    rule, tags, text, time, usd, version, word,
 };
 use crate::record::LlmCall;
 
@@ -176,7 +176,7 @@ pub(in crate::store) const TABLE: Table<LlmCall> = Table {
         },
         Column {
             name: "error_severity",
-            cell: |r| maybe(r.error_severity.map(|s| s.as_str())),
+            cell: |r| maybe(r.error_class.map(|class| class.severity().as_str())),
         },
         Column {
             name: "error_context",

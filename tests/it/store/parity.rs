@@ -203,7 +203,7 @@ fn full() -> Vec<Record> {
             ttft_ms: Some(31.5),
             error_type: Some("rate_limit".into()),
             error_message: Some("slow down".into()),
-            error_severity: Some(Severity::Warning),
+            error_class: Some(ErrorClass::TokenLimit),
             error_context: Some(json!({"code": 429})),
             retry_count: Some(2),
             context: context(),
@@ -400,7 +400,7 @@ fn hostile(n: u32) -> Record {
             started_at: draw.time(),
             completed_at: Some(draw.time()),
             received_at: draw.time(),
-            service_name: draw.text(),
+            service_name: draw.text().map(Into::into),
             ..header(1)
         },
         prompt: draw.text(),
@@ -420,7 +420,7 @@ fn hostile(n: u32) -> Record {
             ..Usage::default()
         },
         error_context: draw.json(),
-        metadata: draw.json(),
+        metadata: draw.json().map(|json| json.to_string()),
         tags: Some(vec![draw.text().unwrap_or_default()]),
         ..LlmCall::default()
     };

@@ -1,6 +1,6 @@
 //! What is stored, read with plain SQL.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use sqlx::{Column, Row, TypeInfo};
 
@@ -47,16 +47,6 @@ impl Rows {
                 Ok(rows.iter().map(postgres_row).collect())
             }
         })
-    }
-
-    /// Rows of a table for each trace.
-    pub fn trace_counts(&self, table: &str) -> BTreeMap<String, u64> {
-        self.query(&format!(
-            "SELECT trace_id, count(*) FROM {table} GROUP BY trace_id"
-        ))
-        .into_iter()
-        .map(|row| (row[0].clone(), row[1].parse().unwrap()))
-        .collect()
     }
 }
 

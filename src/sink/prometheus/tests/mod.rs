@@ -1,6 +1,7 @@
 //! Sums, bounds, hostile text, temporality.
 
 mod exported;
+mod failures;
 mod generated;
 mod hostile;
 

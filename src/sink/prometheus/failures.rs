@@ -1,0 +1,93 @@
+//! What failed, by what the error means; and who sends at all.
+
+use std::sync::Arc;
+
+use prometheus::{Error, IntCounter};
+
+use super::family::{IntCounters, Maker};
+use crate::{
+    record::{CallType, ErrorClass, Record, Stage, Status, SttEventType},
+    sink::{
+        labels::{Label, Labels},
+        names,
+    },
+};
+
+#[derive(Debug)]
+pub(super) struct Failures {
+    errors: IntCounters<5>,
+    services: IntCounters<1>,
+    /// The service of the last record: records come in runs.
+    last: Option<(Option<String>, Arc<str>, IntCounter)>,
+}
+
+impl Failures {
+    pub fn new(maker: &Maker<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            errors: maker.int_counters(&names::ERRORS)?,
+            services: maker.int_counters(&names::SERVICE_RECORDS)?,
+            last: None,
+        })
+    }
+
+    pub fn record(&mut self, record: &Record, labels: &mut Labels) {
+        let name = &record.header().service_name;
+        let service = match &self.last {
+            Some((last, service, counter)) if last == name => {
+                counter.inc();
+                Arc::clone(service)
+            }
+            _ => {
+                let service = labels.value(Label::Service, name.as_deref());
+                let counter = self.services.with([&service]);
+                counter.inc();
+                self.last = Some((name.clone(), Arc::clone(&service), counter));
+                service
+            }
+        };
+        if let Some((stage, class)) = failure(record) {
+            let alerts = if class.alerts() { "yes" } else { "no" };
+            let (severity, stage) = (class.severity().as_str(), stage.as_str());
+            self.errors
+                .with([stage, class.as_str(), severity, alerts, &service])
+                .inc();
+        }
+    }
+}
+
+/// The stage that failed, and what its error means. A request is none: what failed below it is
+/// counted already.
+fn failure(record: &Record) -> Option<(Stage, ErrorClass)> {
+    let of =
+        |kind: &Option<String>, said: Option<&str>| ErrorClass::of(kind.as_deref(), said, None);
+    match record {
+        Record::LlmCall(call) if call.counted.is_yes() => {
+            let stage = match call.call_type {
+                CallType::Embedding => Stage::Embedding,
+                _ => Stage::Llm,
+            };
+            Some((stage, call.error_class?))
+        }
+        Record::SttEvent(event) if event.event_type == SttEventType::Error => {
+            let said = event.error_message.as_deref();
+            Some((Stage::Stt, of(&event.error_type, said)))
+        }
+        Record::Retrieval(search) if search.counted.is_yes() => {
+            let stage = match search.rerank_model {
+                Some(_) => Stage::Rerank,
+                None => Stage::VectorSearch,
+            };
+            let class = match search.status {
+                Status::Success | Status::Pending => return None,
+                Status::Cancelled => ErrorClass::Cancelled,
+                Status::Timeout => ErrorClass::Timeout,
+                Status::Error => of(&search.error_type, None),
+            };
+            Some((stage, class))
+        }
+        Record::JsonParse(parse) if !parse.success => {
+            Some((Stage::JsonParsing, ErrorClass::ParseFailure))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,6 @@
+//! Alerts: the rules are right, tested and explained, and their messages arrive.
+
+mod delivery;
+mod names;
+mod rules;
+mod runbook;
