@@ -4,7 +4,7 @@
 //! | file | what |
 //! |---|---|
 //! | `boards` | the boards, a file each: this is what to edit |
-//! | `goals` | the levels that panels are coloured by |
+//! | `goals` | the levels that panels are coloured by, out of `config/rules/thresholds.yml` |
 //! | `sql` | times, and what the variables choose |
 //! | `panel` | how a board says what it wants |
 //! | `look` `board` | Grafana's JSON of a panel, of a board |

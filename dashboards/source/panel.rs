@@ -1,6 +1,6 @@
 //! A panel: what it asks and how it looks.
 
-use super::goals::Goal;
+use super::goals::{Goal, goal};
 
 /// Where a panel's numbers come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,9 +174,9 @@ impl Panel {
         self
     }
 
-    /// Coloured by these levels.
-    pub fn goal(mut self, goal: Goal) -> Self {
-        self.goal = Some(goal);
+    /// Coloured by the levels of this name.
+    pub fn goal(mut self, name: &str) -> Self {
+        self.goal = Some(goal(name));
         self
     }
 
@@ -206,8 +206,12 @@ impl Panel {
         self
     }
 
-    /// A column, or a series, with a unit and levels of its own.
-    pub fn column_goal(mut self, name: &'static str, unit: Unit, goal: Goal) -> Self {
+    /// A column, or a series, with a unit of its own, coloured by the levels of this name.
+    pub fn column_goal(mut self, name: &'static str, unit: Unit, levels: &str) -> Self {
+        let goal = match unit {
+            MILLIS => goal(levels).milliseconds(),
+            _ => goal(levels),
+        };
         self.columns.push(Column::Goal(name, unit, goal));
         self
     }

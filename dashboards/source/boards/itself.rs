@@ -43,6 +43,7 @@ fn now() -> Vec<Panel> {
         )
         .unit(SHARE)
         .decimals(2)
+        .goal("spool_fill_ratio")
         .prom(
             "full",
             "max(spanledger_spool_bytes / spanledger_spool_max_bytes)",
@@ -52,6 +53,7 @@ fn now() -> Vec<Panel> {
             "Age of the oldest request that is not stored yet: how far behind the rows are.",
         )
         .unit(SECONDS)
+        .goal("spool_age_seconds")
         .prom("age", "max(spanledger_spool_oldest_age_seconds)"),
         stat(
             "Rows refused",
@@ -63,15 +65,19 @@ fn now() -> Vec<Panel> {
             "sum(increase(spanledger_store_quarantined_rows_total[$__range])) or vector(0)",
         ),
         stat(
-            "Bytes lost",
-            "Bytes of acknowledged requests that the spool could not read back in this range: a \
-             disk fault. Must stay 0.",
+            "Spans lost",
+            "Spans that were acknowledged and could not be read back from the spool, since the \
+             start of the process: a disk fault. Must stay 0.",
         )
-        .unit(BYTES)
-        .prom(
-            "bytes",
-            "sum(increase(spanledger_spool_damaged_bytes_total{kind=\"damaged\"}[$__range]))",
-        ),
+        .unit(COUNT)
+        .prom("spans", "sum(spanledger_books_spans{entry=\"lost\"})"),
+        stat(
+            "Unaccounted",
+            "Spans received, less all that became of them. Must stay 0, or spans went missing \
+             unseen.",
+        )
+        .unit(COUNT)
+        .prom("spans", "sum(abs(spanledger_books_unbalanced_spans))"),
         stat(
             "Requests refused",
             "OTLP requests that were told to try again in this range, since the spool or its disk \
@@ -81,16 +87,6 @@ fn now() -> Vec<Panel> {
         .prom(
             "refused",
             "sum(increase(spanledger_receive_requests_total{outcome=\"refused\"}[$__range]))",
-        ),
-        stat(
-            "Waiting",
-            "Spans that were taken and are not stored yet, since the start of the process.",
-        )
-        .unit(COUNT)
-        .prom(
-            "spans",
-            "sum(spanledger_receive_spans_total) - \
-             sum(spanledger_lane_spans_total{lane=\"rows\"})",
         ),
     ]
 }

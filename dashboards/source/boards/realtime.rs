@@ -2,7 +2,6 @@
 
 use crate::dashboards::{
     board::Board,
-    goals,
     panel::{
         A_MINUTE, COUNT, MILLIS, Panel, SECONDS, SHARE, TOKENS, USD, USD_AN_HOUR, bars, gauges,
         heatmap, lines, stacked, stat, table,
@@ -41,20 +40,20 @@ fn now() -> Vec<Panel> {
     vec![
         stat(
             "Response time p95",
-            "95 of 100 requests of the last 5 minutes took at most this long. Between two edges \
-             of the histogram it is interpolated; the table below is exact.",
+            "95 of 100 requests of the last 5 minutes took at most this long. Exact at the levels, \
+             interpolated between; the table below is exact.",
         )
         .unit(SECONDS)
-        .goal(goals::RESPONSE_P95)
+        .goal("response_time_p95_seconds")
         .none("no requests")
         .prom("p95", quantile(0.95, requests_seconds, "5m", "")),
         stat(
             "Response time p99",
-            "99 of 100 requests of the last 5 minutes took at most this long, interpolated \
-             between the edges of the histogram.",
+            "99 of 100 requests of the last 5 minutes took at most this long. Exact at the levels, \
+             interpolated between.",
         )
         .unit(SECONDS)
-        .goal(goals::RESPONSE_P99)
+        .goal("response_time_p99_seconds")
         .none("no requests")
         .prom("p99", quantile(0.99, requests_seconds, "5m", "")),
         stat(
@@ -64,14 +63,14 @@ fn now() -> Vec<Panel> {
         )
         .unit(A_MINUTE)
         .decimals(1)
-        .goal(goals::THROUGHPUT)
+        .goal("requests_per_minute")
         .prom("requests", "sum(rate(genai_requests_total{pipeline=~\"$pipeline\"}[5m])) * 60"),
         stat(
             "Error rate",
             "Share of the requests of the last 5 minutes that failed or ran out of time.",
         )
         .unit(SHARE)
-        .goal(goals::ERRORS)
+        .goal("error_ratio")
         .none("no requests")
         .more("errors")
         .prom(
@@ -84,7 +83,7 @@ fn now() -> Vec<Panel> {
             "95 of 100 chat calls of the last 5 minutes took at most this long.",
         )
         .unit(SECONDS)
-        .goal(goals::LLM_CALL)
+        .goal("model_call_seconds")
         .none("no calls")
         .prom("p95", quantile(0.95, CALL_SECONDS, "5m", "")),
         stat(
@@ -93,7 +92,7 @@ fn now() -> Vec<Panel> {
              reasoning are in it.",
         )
         .unit(TOKENS)
-        .goal(goals::TOKENS_A_DAY)
+        .goal("tokens_per_day")
         .more("cost")
         .rows(format!(
             "SELECT coalesce(sum(prompt_tokens), 0) + coalesce(sum(completion_tokens), 0) AS \
@@ -107,6 +106,7 @@ fn now() -> Vec<Panel> {
         )
         .unit(USD)
         .decimals(2)
+        .goal("cost_usd_per_day")
         .more("cost")
         .rows(format!(
             "SELECT coalesce(sum(cost), 0) AS cost FROM {}",
@@ -157,7 +157,7 @@ fn five_minutes() -> Vec<Panel> {
         )
         .wide(14)
         .high(6)
-        .column_goal("p95", MILLIS, goals::RESPONSE_P95.milliseconds())
+        .column_goal("p95", MILLIS, "response_time_p95_seconds")
         .rows(format!(
             "WITH asked AS (SELECT coalesce(service_name, 'unknown') AS service, \
              count(*) AS requests, count(*) FILTER (WHERE status = 'success') AS ok, \
@@ -187,7 +187,7 @@ fn response_time() -> Vec<Panel> {
              took at most this long.",
         )
         .unit(SECONDS)
-        .goal(goals::RESPONSE_P95)
+        .goal("response_time_p95_seconds")
         .prom("p50", quantile(0.5, requests_seconds, every, ""))
         .prom("p95", quantile(0.95, requests_seconds, every, ""))
         .prom("p99", quantile(0.99, requests_seconds, every, "")),
@@ -206,7 +206,7 @@ fn response_time() -> Vec<Panel> {
             "95 of 100 chat calls took at most this long.",
         )
         .unit(SECONDS)
-        .goal(goals::LLM_CALL)
+        .goal("model_call_seconds")
         .prom(
             "{{gen_ai_request_model}}",
             quantile(0.95, CALL_SECONDS, every, ", gen_ai_request_model"),
@@ -265,9 +265,9 @@ fn stages() -> Vec<Panel> {
             "95 of 100 pieces of work of a stage took at most this long in the last 5 minutes.",
         )
         .unit(SECONDS)
-        .column_goal("embedding", SECONDS, goals::EMBEDDING)
-        .column_goal("vector_search", SECONDS, goals::VECTOR_SEARCH)
-        .column_goal("llm", SECONDS, goals::LLM_CALL)
+        .column_goal("embedding", SECONDS, "embedding_seconds")
+        .column_goal("vector_search", SECONDS, "vector_search_seconds")
+        .column_goal("llm", SECONDS, "model_call_seconds")
         .prom("{{stage}}", quantile(0.95, stage, "5m", ", stage")),
         lines(
             "Stage p95 over time",

@@ -177,7 +177,10 @@ fn faults_reach_slack_as_warning_and_as_critical() {
             words(message).contains("/runbook/ErrorsOfClass#traces|Example traces>"),
             "{message}"
         );
-        assert!(words(message).contains("/d/errors|Dashboard>"), "{message}");
+        assert!(
+            words(message).contains("/d/spanledger-errors|Dashboard>"),
+            "{message}"
+        );
     }
     // Names come from outside.
     let failing = find("failing requests", &|m| title(m).contains("ErrorRateHigh"));

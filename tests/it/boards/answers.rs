@@ -29,9 +29,9 @@ const EMPTY: &[&str] = &["Dead letters"];
 /// Panels and legends that show a fault, or what the demo does not do: all their numbers must be 0.
 const ZERO: &[(&str, &str)] = &[
     ("Rows refused", ""),
-    ("Bytes lost", ""),
+    ("Spans lost", ""),
+    ("Unaccounted", ""),
     ("Requests refused", ""),
-    ("Waiting", ""),
     ("Spans", "can't be read"),
     ("Seen before, tried again", ""),
     ("Recounted calls", ""),
