@@ -3,8 +3,8 @@
 use crate::dashboards::{
     board::Board,
     panel::{
-        A_MINUTE, COUNT, MILLIS, Panel, SECONDS, SHARE, TOKENS, USD, USD_AN_HOUR, bars, gauges,
-        heatmap, lines, stacked, stat, table,
+        A_MINUTE, COUNT, MILLIS, Panel, SECONDS, SHARE, TOKENS, TOKENS_A_SECOND, USD, USD_AN_HOUR,
+        bars, gauges, heatmap, lines, stacked, stat, table,
     },
     sql::{FIVE_MINUTES, RANGE, TODAY, calls, requests, spent},
 };
@@ -28,7 +28,7 @@ pub fn board() -> Board {
     .row("Response time", response_time())
     .row("Where the time goes", stages())
     .row("Traffic", traffic())
-    .row("Requests", latest())
+    .row("Models and requests", latest())
 }
 
 fn quantile(q: f64, series: &str, window: &str, by: &str) -> String {
@@ -337,6 +337,31 @@ fn latest() -> Vec<Panel> {
         )
     };
     vec![
+        table(
+            "Models",
+            "Model calls by model: how many ended well, how long they took (mean, half of them, 95 \
+             of 100), when the first token came, how quickly the answer was written.",
+        )
+        .wide(24)
+        .column_goal("ok", SHARE, "model_call_success_ratio")
+        .column("mean", MILLIS)
+        .column("p50", MILLIS)
+        .column_goal("p95", MILLIS, "model_call_seconds")
+        .column("first token p50", MILLIS)
+        .column("output", TOKENS_A_SECOND)
+        .rows(format!(
+            "SELECT coalesce(provider, 'unknown') AS provider, coalesce(model, 'unknown') AS model, \
+             count(*) AS calls, CAST(count(*) FILTER (WHERE status = 'success') AS double \
+             precision) / nullif(count(*) FILTER (WHERE status <> 'pending'), 0) AS ok, \
+             avg(latency_ms) AS mean, \
+             percentile_cont(0.5) WITHIN GROUP (ORDER BY latency_ms) AS p50, \
+             percentile_cont(0.95) WITHIN GROUP (ORDER BY latency_ms) AS p95, \
+             percentile_cont(0.5) WITHIN GROUP (ORDER BY ttft_ms) AS \"first token p50\", \
+             1000 * sum(completion_tokens) / nullif(sum(latency_ms) \
+             FILTER (WHERE completion_tokens > 0), 0) AS output \
+             FROM llm_calls WHERE {} GROUP BY 1, 2 ORDER BY calls DESC LIMIT 50",
+            calls(RANGE)
+        )),
         table(
             "Latest requests",
             "The last 20. A click on a trace opens it.",
