@@ -205,3 +205,56 @@ fn faults_reach_slack_as_warning_and_as_critical() {
         );
     }
 }
+
+/// The same without Prometheus: SQLite, one process.
+#[test]
+fn the_service_tells_slack_itself() {
+    let folder = Folder::new("alarm");
+    let slack = Slack::start();
+    let secret = folder.path().join("slack_url");
+    std::fs::write(&secret, format!("{}\n", slack.url)).unwrap();
+    let service = Service::start_with(
+        &folder.path().join("data"),
+        &[
+            ("SPANLEDGER_ALERT__SLACK_URL_FILE", secret.to_str().unwrap()),
+            ("SPANLEDGER_ALERT__EVERY_SECONDS", "1"),
+            ("SPANLEDGER_ALERT__LINK", "https://ledger.example.test/"),
+        ],
+    );
+    let down = |trace| failed(trace, "503", "upstream <unavailable>");
+    send(&service, (0..5).flat_map(down).collect());
+    let broken = [("Content-Type", "application/x-protobuf")];
+    let (status, ..) = post(&service.otlp_http, "/v1/traces", &broken, b"\xff\xffnone");
+    assert_eq!(status, 400);
+
+    let mut seen = Vec::new();
+    slack.wait_for("a critical", &mut seen, |m| {
+        title(m).starts_with("[CRITICAL] ErrorsOfClass provider_api shop-rag")
+    });
+    let critical = seen.pop().unwrap();
+    assert!(words(&critical).contains("5 in 10 minutes"), "{critical}");
+    assert!(
+        words(&critical).contains("critical is 3 or more."),
+        "{critical}"
+    );
+    // The traces of these very calls.
+    let trace = crate::support::spans::trace_id(0);
+    let link = format!("<https://ledger.example.test/traces/{}", &trace[..20]);
+    assert!(words(&critical).contains(&link), "{critical}");
+    let is_warning = |m: &Value| title(m) == "[WARNING] SpansRejected";
+    if !seen.iter().any(is_warning) {
+        slack.wait_for("a warning", &mut seen, is_warning);
+    }
+    assert!(service.metric("spanledger_alert_messages_total", &["sent"]) >= 1.0);
+    assert_eq!(
+        service.metric("spanledger_alert_messages_total", &["failed"]),
+        0.0
+    );
+    for message in seen.iter().chain([&critical]) {
+        assert!(!message.to_string().contains(PROMPT), "{message}");
+    }
+    assert!(
+        !service.log().contains("/services/T0"),
+        "the webhook is a secret"
+    );
+}
