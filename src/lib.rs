@@ -12,7 +12,7 @@
 //!
 //! Import order; each room may use only what stands left of it:
 //! `record otlp | spool receive | map price count store sink pipeline | query alert maintain api web |
-//! config telemetry app | demo cli`. The spool is the hinge: receive and map are strangers.
+//! config telemetry app | demo load cli`. The spool is the hinge: receive and map are strangers.
 //!
 //! - `map`, `price` and `count` are pure: no clock, no I/O, no async.
 //! - Only `store` and `query` contain SQL. Only `receive` knows OTLP status. Only `api` and `web`
@@ -58,5 +58,7 @@ pub mod telemetry;
 pub mod app;
 
 pub mod demo;
+
+pub mod load;
 
 pub mod cli;

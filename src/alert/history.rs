@@ -84,6 +84,8 @@ selects! {
     Received = "spanledger_receive_requests_total" {} by [];
     RejectedRequests = "spanledger_receive_requests_total" {"outcome": ["rejected"]} by [];
     RejectedSpans = "spanledger_receive_rejected_spans_total" {} by [];
+    Lost = "spanledger_books_spans" {"entry": ["lost"]} by [];
+    Unbalanced = "spanledger_books_unbalanced_spans" {} by [];
     Damaged = "spanledger_spool_damaged_bytes_total" {"kind": ["damaged"]} by [];
     SetAside = "spanledger_store_quarantined_rows_total" {} by ["table"];
     Records = "spanledger_service_records_total" {} by ["service"];

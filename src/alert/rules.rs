@@ -194,11 +194,12 @@ rules! {
         "{value} spans or requests in the last hour can't be read";
     RowsLost CRITICAL M10S, Always, Number,
         |v, _| {
-            let mut damaged = v.count(Of::Damaged, H1);
-            damaged.retain(|_, bytes| *bytes > 0.0);
-            damaged
+            let damaged = v.count(Of::Damaged, H1).into_values();
+            let amiss = [Of::Lost, Of::Unbalanced].map(|of| v.gauge(of).into_values().sum::<f64>());
+            let worst = damaged.chain(amiss).map(f64::abs).fold(0.0, f64::max);
+            (worst > 0.0).then(|| (String::new(), worst)).into_iter().collect()
         },
-        "Spans that were acknowledged are not in the ledger: {value} damaged bytes";
+        "Spans that were acknowledged are not in the ledger: {value} spans or damaged bytes";
     RowsSetAside WARNING NOW, Over("quarantined_rows_per_hour"), Number,
         |v, _| v.count(Of::SetAside, H1),
         "The store refused {value} rows of {group} in the last hour; they are kept in dead_letters";

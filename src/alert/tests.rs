@@ -278,3 +278,20 @@ fn a_message_has_links_and_nothing_that_slack_would_take_for_its_own() {
         "{text}"
     );
 }
+
+/// What the rustls underneath needs is found when a connection is made, not when it is compiled.
+#[test]
+fn https_is_spoken_and_a_failure_does_not_tell_the_secret() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut hello = [0; 3];
+        std::io::Read::read_exact(&mut stream, &mut hello).unwrap();
+        hello
+    });
+    let slack = slack::Slack::new(format!("https://{address}/services/secret").into());
+    let error = slack.send(&Value::Null).unwrap_err().to_string();
+    assert_eq!(server.join().unwrap()[..2], [22, 3], "a TLS handshake");
+    assert!(!error.contains("secret"), "{error}");
+}

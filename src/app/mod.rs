@@ -23,7 +23,7 @@ use crate::{
     api,
     config::Config,
     maintain,
-    pipeline::{self, Lane, Lookahead, Observed, Refiner, Rows},
+    pipeline::{self, Books, Lane, Lookahead, Observed, Refiner, Rows},
     receive::{self, Receivers},
     sink::prometheus::Prometheus,
     spool::Spool,
@@ -92,6 +92,7 @@ impl App {
             refiner(),
             config.pipeline.clone(),
             lane_metrics.clone(),
+            Books::new(Arc::clone(&spool), &registry)?,
         );
         let lookahead = Lookahead::new(
             Arc::clone(&spool),

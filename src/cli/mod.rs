@@ -4,9 +4,11 @@ mod config;
 mod demo;
 mod doctor;
 mod explain;
+mod load;
 mod prices;
 mod recost;
 mod serve;
+mod verify;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -49,6 +51,10 @@ enum Command {
     Serve,
     /// Start the service, let synthetic apps send to it, and show what landed.
     Demo(demo::Args),
+    /// Send spans over OTLP, as fast as acks come or at a rate, and note what was acked.
+    Load(load::Args),
+    /// Compare what `load` noted with the store: lost, doubled, never sent.
+    Verify(verify::Args),
     /// Where each number of a call came from, the sum of its cost, why it counts or not.
     Explain(explain::Args),
     /// What the connected apps' instrumentation lacks, and the fix for each.
@@ -77,6 +83,8 @@ pub fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Serve => block_on(serve::run(settings)),
         Command::Demo(args) => block_on(demo::run(settings, args)),
+        Command::Load(args) => block_on_one_thread(load::run(settings, args)),
+        Command::Verify(args) => block_on(verify::run(settings, args)),
         Command::Doctor(args) => block_on(doctor::run(settings, args)),
         Command::Explain(args) => block_on(explain::run(settings, args)),
         Command::Recost(args) => block_on(recost::run(settings, args)),
@@ -94,6 +102,32 @@ fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::
         .enable_all()
         .build()?
         .block_on(command)
+}
+
+/// One thread: a sender shares the machine with the server that it tries.
+fn block_on_one_thread(
+    command: impl Future<Output = anyhow::Result<ExitCode>>,
+) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(command)
+}
+
+/// A station's error, which fits behind these words, with its causes in one line.
+fn could_not(error: impl Into<anyhow::Error>) -> anyhow::Error {
+    anyhow::anyhow!("could not {:#}", error.into())
+}
+
+/// A seed that nobody had before, as far as anybody can say.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    // The standard library's own source of randomness, and the time.
+    let mut hasher = RandomState::new().build_hasher();
+    let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+    hasher.write_u128(since.as_nanos());
+    // Programs that read JSON numbers as floating point have 53 bits.
+    hasher.finish() >> 11
 }
 
 /// The store of the settings, connected. The service may run beside it.

@@ -74,7 +74,11 @@ impl Chatbot {
             answer,
             input: tokens_of(question) + 80 + found * self.dice.between(180, 520),
             output: tokens_of(answer) + self.dice.between(5, 120),
-            finish: "stop",
+            finish: if self.dice.percent(4) {
+                "length"
+            } else {
+                "stop"
+            },
             temperature: 0.3,
             streamed: true,
             json: false,

@@ -108,7 +108,7 @@ pub async fn run(
         sum.failed += settled.failed;
         progress(*sum);
     };
-    let app = |service: &'static str| App::start(service, endpoint, plan, end_ns);
+    let app = |service, environment| App::start(service, environment, endpoint, plan, end_ns);
     // Shapes come from the seed alone; ids also from the time, so that runs don't share them.
     let dice = |name: &str| Dice::new(plan.seed, name);
     let ids = |name: &str| Dice::new(plan.seed ^ end_ns, name);
@@ -116,9 +116,9 @@ pub async fn run(
     let mut mapper = Mapper::new(dice("mapper"), ids("mapper"));
     let mut meeting = Meeting::new(dice("meeting"), ids("meeting"));
     let (chatbot, mapper, meeting) = tokio::try_join!(
-        app("support-chatbot")?.play(plan, move || chatbot.request(), &report),
-        app("esg-mapper")?.play(plan, move || mapper.request(), &report),
-        app("meeting-assistant")?.play(plan, move || meeting.request(), &report),
+        app("support-chatbot", "demo")?.play(plan, move || chatbot.request(), &report),
+        app("esg-mapper", "demo")?.play(plan, move || mapper.request(), &report),
+        app("meeting-assistant", "demo-staging")?.play(plan, move || meeting.request(), &report),
     )?;
     let mut ledger = chatbot;
     ledger.merge(mapper);
@@ -137,6 +137,7 @@ struct App {
 impl App {
     fn start(
         service: &'static str,
+        environment: &'static str,
         endpoint: &str,
         plan: &Plan,
         end_ns: u64,
@@ -161,7 +162,7 @@ impl App {
             .with_attributes([
                 KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
                 KeyValue::new("service.namespace", "demo"),
-                KeyValue::new("deployment.environment.name", "demo"),
+                KeyValue::new("deployment.environment.name", environment),
             ])
             .build();
         let provider = SdkTracerProvider::builder()

@@ -6,17 +6,17 @@ use serde_json::{Map, Value as Json};
 
 use super::{
     accounting, answer::Answer, classify::Kind, failure, failure::Ending, fields, fields::Field,
-    limits, messages::Family, names::Names, normal, read::Reading, subject::Subject,
-    transcript::Transcript,
+    limits, messages::Family, metadata::metadata, names::Names, normal, read::Reading,
+    subject::Subject, transcript::Transcript,
 };
 use crate::{
-    otlp::{Value, value::text},
-    record::{CallType, LlmCall, Origin, Status, Usage},
+    otlp::Value,
+    record::{CallType, Counted, LlmCall, Origin, Status, Usage},
 };
 
 /// The record of a call. A container has one only if it carries usage, or a model with content:
 /// counting then decides whether it wraps calls or is the only sign of one.
-pub fn record(subject: &Subject<'_, '_>) -> Option<LlmCall> {
+pub fn record(subject: &Subject<'_, '_>) -> Option<Box<LlmCall>> {
     let reading = subject.reading;
     let is_container = subject.kind == Some(Kind::Container);
     let is_embedding = subject.kind == Some(Kind::Embedding);
@@ -24,7 +24,7 @@ pub fn record(subject: &Subject<'_, '_>) -> Option<LlmCall> {
     let names = Names::of(subject, &parameters);
     let mut origin = Origin {
         dialect: reading.dialect.name,
-        numbers: Vec::new(),
+        numbers: Vec::with_capacity(8),
     };
     if names.provider_told_by_model {
         origin
@@ -86,7 +86,7 @@ pub fn record(subject: &Subject<'_, '_>) -> Option<LlmCall> {
         .or(content.finish.clone())
         .or_else(told);
     let ending = ending(subject, &usage, &content, finish_reason.as_deref());
-    Some(LlmCall {
+    Some(Box::new(LlmCall {
         header: subject.header.clone(),
         role: subject.kind.map(Kind::role).unwrap_or_default(),
         call_type: call_type(subject, operation.as_deref()),
@@ -134,8 +134,11 @@ pub fn record(subject: &Subject<'_, '_>) -> Option<LlmCall> {
         tags: tags(subject),
         origin,
         response_id: reading.name(Field::ResponseId).or(answer.id),
-        ..LlmCall::default()
-    })
+        // What later stations say.
+        parent_call_id: None,
+        counted: Counted::default(),
+        cost: None,
+    }))
 }
 
 /// How the call ended. Some SDKs set a status of OK on a call that raised and answered nothing, or
@@ -178,8 +181,8 @@ impl Content {
     /// What was said: attributes first, span events where they are silent.
     fn of(subject: &Subject<'_, '_>, is_embedding: bool) -> Self {
         let reading = subject.reading;
-        let said = Transcript::of(reading, true);
-        let heard = &subject.events.transcript;
+        let mut said = Transcript::of(reading, true);
+        let heard = || subject.events.transcript.clone();
         if is_embedding {
             let texts: Vec<Cow<'_, str>> = reading
                 .family(Family::Embedding)
@@ -189,7 +192,7 @@ impl Content {
             let joined = (!texts.is_empty()).then(|| texts.join("\n"));
             let prompt = joined
                 .or_else(|| said.prompt(true))
-                .or_else(|| heard.prompt(true));
+                .or_else(|| heard().prompt(true));
             return Content {
                 prompt,
                 system: None,
@@ -198,10 +201,10 @@ impl Content {
             };
         }
         Content {
-            prompt: said.prompt(false).or_else(|| heard.prompt(false)),
-            system: said.system().or_else(|| heard.system()),
-            response: said.response().or_else(|| heard.response()),
-            finish: said.finish_reason().or_else(|| heard.finish_reason()),
+            prompt: said.prompt(false).or_else(|| heard().prompt(false)),
+            system: said.system().or_else(|| heard().system()),
+            response: said.response().or_else(|| heard().response()),
+            finish: said.finish_reason().or_else(|| heard().finish_reason()),
         }
     }
 }
@@ -209,7 +212,7 @@ impl Content {
 fn kept(subject: &Subject<'_, '_>, content: Option<String>) -> Option<String> {
     content
         .filter(|_| subject.keep_content)
-        .map(|text| limits::content(&text, limits::CONTENT_BYTES))
+        .map(|text| limits::cut(text, limits::CONTENT_BYTES))
 }
 
 fn fields_finish(subject: &Subject<'_, '_>) -> Option<String> {
@@ -354,7 +357,10 @@ fn streamed(subject: &Subject<'_, '_>, parameters: &Map<String, Json>) -> Option
             .find_map(|key| parameters.get(*key)?.as_bool())
     };
     let said = subject.reading.flag(Field::Streamed).or_else(asked);
-    let ends_with_stream = |name: &str| name.to_ascii_lowercase().ends_with("stream");
+    let ends_with_stream = |name: &str| {
+        let tail = name.as_bytes().last_chunk::<6>();
+        tail.is_some_and(|tail| tail.eq_ignore_ascii_case(b"stream"))
+    };
     let method = subject.name.rsplit('.').next().unwrap_or_default();
     let times = [Field::TtftSeconds, Field::TtftMillis, Field::FirstTokenAt];
     let shown = subject.events.first_chunk.is_some()
@@ -405,54 +411,4 @@ fn tags(subject: &Subject<'_, '_>) -> Option<Vec<String>> {
         .take(limits::TAGS)
         .map(|tag| limits::name(tag, limits::CONTEXT_BYTES));
     Some(tags.collect::<Vec<_>>()).filter(|tags| !tags.is_empty())
-}
-
-/// The attributes that no column takes. Vectors are never kept; where content is not, neither is
-/// anything long enough to be content.
-fn metadata(subject: &Subject<'_, '_>) -> Option<Json> {
-    let mut kept = Map::new();
-    for (key, value) in subject.reading.rest {
-        let may_be_content = match value {
-            Value::Str(bytes) | Value::Array(bytes) | Value::Map(bytes) | Value::Bytes(bytes) => {
-                bytes.len() > limits::CONTEXT_BYTES
-            }
-            _ => false,
-        };
-        if may_be_content && !subject.keep_content {
-            continue;
-        }
-        if let Some(json) = detail(*value) {
-            kept.insert(limits::name(&text(key), limits::NAME_BYTES), json);
-        }
-    }
-    (!kept.is_empty()).then_some(Json::Object(kept))
-}
-
-/// Several doubles in a row.
-fn is_vector(value: Value<'_>) -> bool {
-    value
-        .items()
-        .take(4)
-        .filter(|item| matches!(item, Value::Double(_)))
-        .count()
-        == 4
-}
-
-fn detail(value: Value<'_>) -> Option<Json> {
-    if fields::is_blank(value) {
-        return None;
-    }
-    match value {
-        Value::Str(bytes) => Some(Json::String(limits::content(
-            &text(bytes),
-            limits::DETAIL_BYTES,
-        ))),
-        Value::Array(_) if is_vector(value) => None,
-        Value::Array(bytes) | Value::Map(bytes) | Value::Bytes(bytes)
-            if bytes.len() > limits::DETAIL_BYTES =>
-        {
-            Some(Json::String(format!("[cut, {} bytes]", bytes.len())))
-        }
-        other => Some(other.to_json()),
-    }
 }

@@ -85,9 +85,9 @@ fn is_embedding_model(reading: &Reading<'_, '_>) -> bool {
         .iter()
         .find_map(|field| reading.text(*field));
     model.is_some_and(|model| {
-        let model = model.to_ascii_lowercase();
-        let name = model.rsplit('/').next().unwrap_or_default();
-        name.contains("embed")
+        let name = model.rsplit('/').next().unwrap_or_default().as_bytes();
+        name.windows(5)
+            .any(|part| part.eq_ignore_ascii_case(b"embed"))
     })
 }
 

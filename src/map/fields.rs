@@ -269,7 +269,10 @@ impl Field {
             Shape::Count => count(value).is_some(),
             Shape::Number => number(value).is_some(),
             Shape::Flag => flag(value).is_some(),
-            Shape::Text => scalar(value).is_some(),
+            Shape::Text => {
+                let is_scalar = !matches!(value, Value::Array(_) | Value::Map(_) | Value::Bytes(_));
+                is_scalar && !is_blank(value)
+            }
             Shape::List | Shape::Content => !is_blank(value),
         }
     }

@@ -77,7 +77,7 @@ impl Joined {
 
     /// One content a call; calls whose events were all empty have none.
     pub fn finish(self, received_at: i64, keep_content: bool, out: &mut Vec<CallContent>) {
-        for (key, heard) in self.calls {
+        for (key, mut heard) in self.calls {
             let kept = |text: Option<String>| {
                 text.filter(|_| keep_content)
                     .map(|text| limits::content(&text, limits::CONTENT_BYTES))

@@ -52,6 +52,15 @@ pub fn content(text: &str, max: usize) -> String {
     kept
 }
 
+/// [`content`] of a text that isn't needed any more.
+pub fn cut(text: String, max: usize) -> String {
+    if text.len() <= max {
+        text
+    } else {
+        content(&text, max)
+    }
+}
+
 /// A name or id: at most `max` bytes in all, the last of them a hash where it was cut.
 pub fn name(text: &str, max: usize) -> String {
     let text = text.trim();

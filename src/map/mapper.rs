@@ -256,7 +256,7 @@ impl Mapper {
         match subject.kind {
             Some(Kind::Chat | Kind::Media | Kind::Embedding | Kind::Container | Kind::Attempt) => {
                 if let Some(call) = call::record(subject) {
-                    records.push(Record::LlmCall(Box::new(call)));
+                    records.push(Record::LlmCall(call));
                 }
             }
             Some(Kind::Speech | Kind::PerhapsSpeech) => {

@@ -24,6 +24,7 @@
 //! | `answer` | the provider's raw answer, where it is exported whole |
 //! | `messages` `transcript` | message lists of any shape to prompt, system prompt, answer |
 //! | `events` `join` | span events; log events joined to their calls |
+//! | `metadata` | what no column takes |
 //! | `failure` | status, error class |
 //! | `context` | which attribute feeds which context column |
 //! | `normal` | one spelling for providers, models, finish reasons, databases |
@@ -45,6 +46,7 @@ mod limits;
 mod literal;
 mod mapper;
 mod messages;
+mod metadata;
 mod names;
 mod normal;
 mod parse;

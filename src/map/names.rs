@@ -26,25 +26,25 @@ impl Names {
         let reading = subject.reading;
         let any = [Field::AnyModel, Field::EmbeddingModel]
             .into_iter()
-            .find_map(|field| reading.text(field))
-            .map(Cow::into_owned);
+            .find_map(|field| reading.text(field));
+        const MODELS: [&str; 4] = ["model", "model_name", "modelId", "model_id"];
         let asked = reading
             .text(Field::RequestModel)
-            .map(Cow::into_owned)
-            .or_else(|| parameter_text(parameters, &["model", "model_name", "modelId", "model_id"]))
+            .or_else(|| parameter_text(parameters, &MODELS).map(Cow::Owned))
             .or_else(|| any.clone())
             .or_else(|| named_model(subject));
         let said = [Field::Provider, Field::ProviderHint]
             .into_iter()
             .find_map(|field| normal::provider(&reading.text(field)?));
-        let told = asked.as_deref().and_then(|asked| {
+        let told = |asked: &str| {
             let (vendor, rest) = asked.split_once('/').unwrap_or(("", asked));
             normal::provider_of_model(rest)
                 .map(str::to_owned)
                 .or_else(|| normal::provider(vendor))
-        });
-        let provider_told_by_model = said.is_none() && told.is_some();
-        let provider = said.or(told);
+        };
+        let was_said = said.is_some();
+        let provider = said.or_else(|| told(asked.as_deref()?));
+        let provider_told_by_model = !was_said && provider.is_some();
         let clean = |name: &str| normal::model(name, provider.as_deref());
         let model = asked.as_deref().and_then(clean);
         let answered = reading
@@ -66,9 +66,10 @@ impl Names {
 
 /// The model in a span's name: the conventions call a span `{operation} {model}`, and a call that
 /// failed early may have nothing else.
-fn named_model(subject: &Subject<'_, '_>) -> Option<String> {
+fn named_model<'s>(subject: &Subject<'s, '_>) -> Option<Cow<'s, str>> {
     let (operation, model) = subject.name.split_once(' ')?;
     let names_model = ["chat", "embeddings", "text_completion", "generate_content"];
     let is_model = names_model.contains(&operation) && !model.contains([' ', '{']);
-    (is_model && subject.reading.got(Field::ResponseModel).is_none()).then(|| model.to_owned())
+    (is_model && subject.reading.got(Field::ResponseModel).is_none())
+        .then_some(Cow::Borrowed(model))
 }

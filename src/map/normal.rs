@@ -118,6 +118,9 @@ fn known_provider(name: &str) -> Option<&'static str> {
 /// stands before a dot (`openai.chat`, `google.vertex.chat`), then as sent in lower case. `None` for
 /// frameworks.
 pub fn provider(sent: &str) -> Option<String> {
+    if let Some(known) = PROVIDERS.iter().find(|known| **known == sent) {
+        return Some((*known).to_owned());
+    }
     let name = sent.trim().to_ascii_lowercase();
     if name.is_empty() || name == "unknown" || FRAMEWORKS.contains(&&*name) {
         return None;
@@ -181,6 +184,9 @@ pub fn model(sent: &str, provider_name: Option<&str>) -> Option<String> {
 
 /// stop, length, tool_call, content_filter, error, or the provider's own word in lower case.
 pub fn finish_reason(sent: &str) -> Option<String> {
+    if sent == "stop" {
+        return Some(sent.to_owned());
+    }
     let word = sent
         .trim()
         .trim_matches('"')

@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 
 use super::{
     context,
-    dialect::{DEFAULT, DIALECTS, Dialect, Event},
+    dialect::{DEFAULT, DIALECTS, Dialect, Event, OTEL, PLAIN},
     fields::{self, Field},
     limits,
     messages::Family,
@@ -45,7 +45,8 @@ enum Target {
 
 /// The tables of all dialects in one.
 pub struct Lookup {
-    keys: FxHashMap<Box<str>, Vec<Target>>,
+    /// By bytes: a key that is found is ASCII, one that isn't need not be text.
+    keys: FxHashMap<Box<[u8]>, Vec<Target>>,
     families: FxHashMap<&'static str, Family>,
     events: FxHashMap<&'static str, Event>,
 }
@@ -122,6 +123,7 @@ pub struct Reading<'s, 'a> {
     pub scope: &'s str,
     /// True if that name shows the dialect: then the span is GenAI's even without attributes.
     pub is_by_scope: bool,
+    is_genai: bool,
 }
 
 // === impl Lookup ===
@@ -178,7 +180,8 @@ impl Lookup {
     }
 
     fn add(&mut self, key: &str, target: Target) {
-        self.keys.entry(key.into()).or_default().push(target);
+        let key = key.as_bytes().into();
+        self.keys.entry(key).or_default().push(target);
     }
 
     /// What an event of this name brings.
@@ -205,14 +208,16 @@ impl Lookup {
     /// Walks more attributes of the same span.
     pub fn walk_on<'a>(&self, attributes: Attributes<'a>, scratch: &mut Scratch<'a>) -> bool {
         for (key, value) in attributes.take(limits::ATTRIBUTES) {
-            let Ok(name) = std::str::from_utf8(key) else {
-                continue;
-            };
-            if let Some(targets) = self.keys.get(name) {
+            if let Some(targets) = self.keys.get(key) {
                 for target in targets {
                     scratch.take(*target, key, value);
                 }
-            } else if let Some((family, index, path)) = self.member(name) {
+                continue;
+            }
+            let Ok(name) = std::str::from_utf8(key) else {
+                continue;
+            };
+            if let Some((family, index, path)) = self.member(name) {
                 scratch.members.push(Member {
                     family,
                     index,
@@ -332,25 +337,23 @@ impl<'a> Scratch<'a> {
         let dialect = own
             .and_then(|place| DIALECTS.get(usize::from(place)).copied())
             .unwrap_or(DEFAULT);
+        let own = own.unwrap_or(OTEL);
         let mut slots = [NONE; SLOTS];
         let mut kinds = [NONE; MOST_DIALECTS];
+        let mut is_genai = !self.members.is_empty();
         let rank = |hit: &Hit<'_>| {
-            let near = match DIALECTS.get(usize::from(hit.dialect)) {
-                Some(d) if d.name == "plain" => 0,
-                Some(d) if std::ptr::eq(*d, dialect) => 1,
-                _ => 2 + hit.dialect,
+            let near = match hit.dialect {
+                PLAIN => 0,
+                place if place == own => 1,
+                place => 2 + place,
             };
             (near, hit.order)
         };
         for (number, hit) in (0..NONE).zip(&self.hits) {
-            let is_own = || {
-                DIALECTS
-                    .get(usize::from(hit.dialect))
-                    .is_some_and(|d| std::ptr::eq(*d, dialect))
-            };
-            if hit.own && !is_own() {
+            if hit.own && hit.dialect != own {
                 continue;
             }
+            is_genai |= !hit.field.is_general();
             let (row, at) = match hit.field {
                 Field::Kind => (kinds.as_mut_slice(), usize::from(hit.dialect)),
                 field => (slots.as_mut_slice(), field.index()),
@@ -373,6 +376,7 @@ impl<'a> Scratch<'a> {
             dialect,
             scope,
             is_by_scope: scope_dialect.is_some(),
+            is_genai,
         }
     }
 }
@@ -408,11 +412,7 @@ impl<'a> Reading<'_, 'a> {
 
     /// True if a field got a value that only GenAI spans carry.
     pub fn is_genai(&self) -> bool {
-        self.kinds.iter().any(|slot| *slot != NONE)
-            || !self.members.is_empty()
-            || Field::ALL
-                .iter()
-                .any(|field| !field.is_general() && self.has(*field))
+        self.is_genai
     }
 
     /// Text of a field, as sent.

@@ -4,6 +4,8 @@
 //! what it is, whatever namespace the app puts before it: `app.confidence`, `esg.confidence` and
 //! `confidence` are one. An answer that is a small JSON object is read for the same words.
 
+use std::sync::Arc;
+
 use serde_json::Value as Json;
 
 use super::{fields, fields::Field, limits, subject::Subject};
@@ -30,8 +32,8 @@ pub fn record(subject: &Subject<'_, '_>) -> PipelineRequest {
         ..PipelineRequest::default()
     };
     for (key, value) in subject.span.attributes().take(limits::ATTRIBUTES) {
-        let word = key.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
-        set(&mut request, word, value);
+        let start = memchr::memrchr(b'.', key).map_or(0, |dot| dot + 1);
+        set(&mut request, key.get(start..).unwrap_or_default(), value);
     }
     if let Some(Value::Str(bytes)) = reading.got(Field::Output).map(|got| got.value)
         && bytes.len() <= RESULT_BYTES
@@ -81,7 +83,7 @@ fn set(request: &mut PipelineRequest, word: &[u8], value: Value<'_>) {
 #[derive(Debug, Clone, Default)]
 pub struct Resource {
     /// `service.name`.
-    pub service_name: Option<String>,
+    pub service_name: Option<Arc<str>>,
     /// Deployment environment.
     pub environment: Option<String>,
 }
@@ -96,7 +98,7 @@ impl Resource {
                 fields::scalar(value).map(|text| limits::name(&text, bytes))
             };
             match key {
-                b"service.name" => resource.service_name = name(),
+                b"service.name" => resource.service_name = name().map(Arc::from),
                 b"deployment.environment.name" => resource.environment = name(),
                 b"deployment.environment" if resource.environment.is_none() => {
                     resource.environment = name();

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     otlp::Value,
-    record::{Retrieval, ScoreKind},
+    record::{Counted, Retrieval, ScoreKind},
 };
 
 /// The record of a search.
@@ -53,7 +53,7 @@ pub fn record(subject: &Subject<'_, '_>) -> Retrieval {
         header: subject.header.clone(),
         query: query(reading)
             .filter(|_| subject.keep_content)
-            .map(|text| limits::content(&text, limits::CONTENT_BYTES)),
+            .map(|text| limits::cut(text, limits::CONTENT_BYTES)),
         db_system: reading
             .text(Field::DbSystem)
             .map(|system| normal::db_system(&system)),
@@ -70,7 +70,7 @@ pub fn record(subject: &Subject<'_, '_>) -> Retrieval {
         status: subject.ending.status,
         error_type: subject.ending.error_type.clone(),
         context,
-        ..Retrieval::default()
+        counted: Counted::default(),
     }
 }
 

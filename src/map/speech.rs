@@ -81,7 +81,7 @@ fn event(
     let provider = own(Field::Provider).and_then(|sent| normal::provider(&sent));
     let model = own(Field::RequestModel).or_else(|| own(Field::ResponseModel));
     let transcript = reading.text(Field::Transcript).or_else(|| {
-        let said = super::transcript::Transcript::of(reading, false);
+        let mut said = super::transcript::Transcript::of(reading, false);
         said.response().map(Into::into)
     });
     let event_type = event_type(reading, said, ending);

@@ -127,36 +127,41 @@ impl Transcript {
         }
     }
 
-    /// The newest user input. `every` joins all of them: the texts of an embedding call.
-    pub fn prompt(&self, every: bool) -> Option<String> {
-        let asked = |m: &&Message| {
+    /// Takes out the newest user input. `every` joins all of them: the texts of an embedding call.
+    pub fn prompt(&mut self, every: bool) -> Option<String> {
+        let asked = |m: &Message| {
             matches!(m.speaker, Speaker::User | Speaker::Unknown) && !m.text.is_empty()
         };
         if every {
-            let texts: Vec<&str> = self.input.iter().filter(asked).map(|m| &*m.text).collect();
+            let all = self.input.iter().filter(|m| asked(m));
+            let texts: Vec<&str> = all.map(|m| &*m.text).collect();
             return (!texts.is_empty()).then(|| texts.join("\n"));
         }
-        self.input.iter().rev().find(asked).map(|m| m.text.clone())
+        let newest = self.input.iter_mut().rev().find(|m| asked(m))?;
+        Some(std::mem::take(&mut newest.text))
     }
 
-    /// The system prompt among the messages sent.
-    pub fn system(&self) -> Option<String> {
-        self.input
-            .iter()
-            .find(|m| m.speaker == Speaker::System && !m.text.is_empty())
-            .map(|m| m.text.clone())
+    /// Takes out the system prompt among the messages sent.
+    pub fn system(&mut self) -> Option<String> {
+        let is_system = |m: &&mut Message| m.speaker == Speaker::System && !m.text.is_empty();
+        let message = self.input.iter_mut().find(is_system)?;
+        Some(std::mem::take(&mut message.text))
     }
 
     /// The answer's text; its tool calls as JSON where it has no text. Pieces of one streamed
-    /// answer (a message that says it goes on) are put together without a break.
-    pub fn response(&self) -> Option<String> {
+    /// answer (a message that says it goes on) are put together without a break. Takes them out.
+    pub fn response(&mut self) -> Option<String> {
         let mut answer = String::new();
         let mut goes_on = true;
-        for message in self.output.iter().filter(|m| !m.text.is_empty()) {
+        for message in self.output.iter_mut().filter(|m| !m.text.is_empty()) {
             if !goes_on {
                 answer.push('\n');
             }
-            answer.push_str(&message.text);
+            if answer.is_empty() {
+                answer = std::mem::take(&mut message.text);
+            } else {
+                answer.push_str(&message.text);
+            }
             goes_on = message.finish.as_deref() == Some("");
         }
         if !answer.is_empty() {

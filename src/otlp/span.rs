@@ -64,10 +64,43 @@ pub fn spans<'a>(
     super::log::groups(request, 2, |scope, body| each(scope, SpanView::parse(body)))
 }
 
+/// A part of a message, from the start of its first field of a kind to the end of the last: so
+/// that fields which stand together are found without another walk over all of them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Part {
+    start: usize,
+    end: usize,
+}
+
+impl Part {
+    fn grow(&mut self, start: usize, end: usize) {
+        if self.end == 0 {
+            self.start = start;
+        }
+        self.end = end;
+    }
+
+    fn of<'a>(&self, body: &'a [u8]) -> &'a [u8] {
+        body.get(self.start..self.end).unwrap_or_default()
+    }
+}
+
+/// Spans of a trace request that was accepted, readable or not.
+pub fn count(request: &[u8]) -> u64 {
+    let mut spans = 0;
+    // Only a broken frame ends the walk early, and such a request is not accepted.
+    let _ = super::log::groups(request, 2, |_, _| spans += 1);
+    spans
+}
+
 /// A span in place.
 #[derive(Debug, Clone, Copy)]
 pub struct SpanView<'a> {
     body: &'a [u8],
+    /// The part of the body that holds all attributes.
+    attributes: Part,
+    /// The part that holds all events.
+    events: Part,
     /// Valid, as W3C Trace Context means it.
     pub trace_id: TraceId,
     /// Valid.
@@ -93,6 +126,8 @@ impl<'a> SpanView<'a> {
     pub fn parse(body: &'a [u8]) -> Result<Self, Malformed> {
         let mut span = SpanView {
             body,
+            attributes: Part::default(),
+            events: Part::default(),
             trace_id: TraceId::default(),
             span_id: SpanId::default(),
             parent_span_id: None,
@@ -104,8 +139,12 @@ impl<'a> SpanView<'a> {
             status_message: &[],
         };
         let (mut trace_id, mut span_id): (&[u8], &[u8]) = (&[], &[]);
-        for field in Fields::new(body) {
+        let mut fields = Fields::new(body);
+        let mut at = 0;
+        while let Some(field) = fields.next() {
             match field? {
+                (9, _) => span.attributes.grow(at, fields.position()),
+                (11, _) => span.events.grow(at, fields.position()),
                 (1, Wire::Bytes(b)) => trace_id = b,
                 (2, Wire::Bytes(b)) => span_id = b,
                 (4, Wire::Bytes(b)) => span.parent_span_id = SpanId::from_wire(b),
@@ -124,6 +163,7 @@ impl<'a> SpanView<'a> {
                 }
                 _ => {}
             }
+            at = fields.position();
         }
         span.trace_id = TraceId::from_wire(trace_id).ok_or(Malformed {
             what: "trace_id is not 16 bytes, or all zero",
@@ -138,12 +178,12 @@ impl<'a> SpanView<'a> {
 
     /// Its attributes, in the order sent.
     pub fn attributes(&self) -> Attributes<'a> {
-        Attributes::new(self.body, 9)
+        Attributes::new(self.attributes.of(self.body), 9)
     }
 
     /// Its events; one that can't be read is passed over.
     pub fn events(&self) -> impl Iterator<Item = EventView<'a>> + use<'a> {
-        Fields::new(self.body)
+        Fields::new(self.events.of(self.body))
             .map_while(Result::ok)
             .filter_map(|(number, wire)| if number == 11 { wire.bytes() } else { None })
             .filter_map(EventView::parse)

@@ -45,7 +45,25 @@ pub enum Value<'a> {
 impl<'a> Value<'a> {
     /// Reads the body of an `AnyValue`; the last member of the oneof wins, as protobuf says.
     /// `None` if it is malformed.
+    #[inline]
     pub fn parse(body: &'a [u8]) -> Option<Self> {
+        // One member of the oneof, as every SDK writes it: tag, and a length of one byte or two.
+        match *body {
+            [0x0a, len, ref text @ ..] if usize::from(len) == text.len() && len < 0x80 => {
+                Some(Value::Str(text))
+            }
+            [0x0a, low @ 0x80..=0xff, high @ ..0x80, ref text @ ..]
+                if usize::from(low & 0x7f) | usize::from(high) << 7 == text.len() =>
+            {
+                Some(Value::Str(text))
+            }
+            [0x18, int @ ..0x80] => Some(Value::Int(i64::from(int))),
+            _ => Self::parse_any(body),
+        }
+    }
+
+    #[inline(never)]
+    fn parse_any(body: &'a [u8]) -> Option<Self> {
         let mut value = Value::Empty;
         for field in Fields::new(body) {
             value = match field.ok()? {
@@ -143,6 +161,7 @@ impl<'a> Attributes<'a> {
 impl<'a> Iterator for Attributes<'a> {
     type Item = (&'a [u8], Value<'a>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             match self.fields.next()? {
@@ -158,7 +177,29 @@ impl<'a> Iterator for Attributes<'a> {
     }
 }
 
+#[inline]
 fn key_value(body: &[u8]) -> Option<(&[u8], Value<'_>)> {
+    // The key, then the value, and nothing else, as every SDK writes them.
+    if let [0x0a, len @ 1..0x80, rest @ ..] = body
+        && let Some((key, [0x12, rest @ ..])) = rest.split_at_checked(usize::from(*len))
+    {
+        match *rest {
+            [len, ref value @ ..] if usize::from(len) == value.len() && len < 0x80 => {
+                return Some((key, Value::parse(value)?));
+            }
+            [low @ 0x80..=0xff, high @ ..0x80, ref value @ ..]
+                if usize::from(low & 0x7f) | usize::from(high) << 7 == value.len() =>
+            {
+                return Some((key, Value::parse(value)?));
+            }
+            _ => {}
+        }
+    }
+    any_key_value(body)
+}
+
+#[inline(never)]
+fn any_key_value(body: &[u8]) -> Option<(&[u8], Value<'_>)> {
     let (mut key, mut value): (&[u8], _) = (&[], Value::Empty);
     for field in Fields::new(body) {
         match field.ok()? {
@@ -203,6 +244,51 @@ mod tests {
             Value::parse(&bytes).unwrap().to_json(),
             serde_json::json!({"k": -5})
         );
+    }
+
+    #[test]
+    fn the_usual_form_is_read_as_any_form_is() {
+        let value = |any| AnyValue { value: Some(any) };
+        let text = |len| any_value::Value::StringValue("x".repeat(len));
+        let mut bodies: Vec<Vec<u8>> = [0, 1, 5, 127, 128, 129, 300, 16_383, 16_384, 70_000]
+            .map(|len| value(text(len)).encode_to_vec())
+            .into();
+        bodies.extend(
+            [0, 1, 127, 128, -1, i64::MAX]
+                .map(|int| value(any_value::Value::IntValue(int)).encode_to_vec()),
+        );
+        bodies.push(value(any_value::Value::BoolValue(true)).encode_to_vec());
+        bodies.push(value(any_value::Value::DoubleValue(0.5)).encode_to_vec());
+        bodies.push(
+            [
+                value(text(3)).encode_to_vec(),
+                value(text(4)).encode_to_vec(),
+            ]
+            .concat(),
+        );
+        for valid in &bodies {
+            for cut in valid.len().saturating_sub(5)..=valid.len() {
+                let body = &valid[..cut];
+                assert_eq!(Value::parse(body), Value::parse_any(body), "{body:02x?}");
+                for key in ["", "k", "a.longer.key", &"k".repeat(127), &"k".repeat(128)] {
+                    let mut pair = KeyValue {
+                        key: key.to_owned(),
+                        ..Default::default()
+                    }
+                    .encode_to_vec();
+                    prost::encoding::encode_key(
+                        2,
+                        prost::encoding::WireType::LengthDelimited,
+                        &mut pair,
+                    );
+                    prost::encoding::encode_varint(body.len() as u64, &mut pair);
+                    pair.extend_from_slice(body);
+                    assert_eq!(key_value(&pair), any_key_value(&pair), "{pair:02x?}");
+                    pair.push(0x0a);
+                    assert_eq!(key_value(&pair), any_key_value(&pair), "{pair:02x?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// Reads `buf` as a message.
+    #[inline]
     pub fn new(buf: &'a [u8]) -> Self {
         Self {
             buf,
@@ -47,12 +48,35 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Bytes read so far: between two fields, where the next one begins.
+    pub fn position(&self) -> usize {
+        self.pos
+    }
+
+    #[cold]
     fn fail(&mut self, what: &'static str) -> Malformed {
         self.failed = true;
         Malformed { what, at: self.pos }
     }
 
+    /// Nearly all varints of a request (tags, lengths, small numbers) are one byte or two.
+    #[inline]
     fn varint(&mut self) -> Result<u64, Malformed> {
+        match self.buf.get(self.pos..) {
+            Some(&[byte, ..]) if byte < 0x80 => {
+                self.pos += 1;
+                Ok(u64::from(byte))
+            }
+            Some(&[low, high, ..]) if high < 0x80 => {
+                self.pos += 2;
+                Ok(u64::from(low & 0x7f) | u64::from(high) << 7)
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    #[inline(never)]
+    fn long_varint(&mut self) -> Result<u64, Malformed> {
         let mut value = 0u64;
         for shift in 0..10u32 {
             let Some(&byte) = self.buf.get(self.pos) else {
@@ -70,6 +94,7 @@ impl<'a> Fields<'a> {
         Err(self.fail("a varint is longer than ten bytes"))
     }
 
+    #[inline]
     fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
         let end = self.pos.checked_add(len);
         match end.and_then(|end| self.buf.get(self.pos..end)) {
@@ -81,6 +106,7 @@ impl<'a> Fields<'a> {
         }
     }
 
+    #[inline]
     fn fixed<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
         let bytes = self.take(N)?;
         bytes
@@ -88,6 +114,7 @@ impl<'a> Fields<'a> {
             .map_err(|_| self.fail("a fixed field is cut off"))
     }
 
+    #[inline]
     fn tag(&mut self) -> Result<(u32, u32), Malformed> {
         let tag = self.varint()?;
         let Ok(tag) = u32::try_from(tag) else {
@@ -100,6 +127,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Skips a (long deprecated) group without recursion.
+    #[cold]
     fn skip_group(&mut self, number: u32) -> Result<(), Malformed> {
         let mut open = vec![number];
         while let Some(&innermost) = open.last() {
@@ -119,6 +147,7 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
+    #[inline]
     fn field(&mut self) -> Result<Option<(u32, Wire<'a>)>, Malformed> {
         while self.pos < self.buf.len() {
             let (number, kind) = self.tag()?;
@@ -145,6 +174,7 @@ impl<'a> Fields<'a> {
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<(u32, Wire<'a>), Malformed>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.failed {
             return None;

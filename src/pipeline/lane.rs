@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{Config, Metrics, Observed, Refined, Refiner, Rows, recount::Recount, rows};
+use super::{Books, Config, Metrics, Observed, Refined, Refiner, Rows, recount::Recount, rows};
 use crate::{
     record::Record,
     spool::{self, Entry, Position, Reader, Spool},
@@ -34,6 +34,7 @@ pub struct Lane {
     refiner: Refiner,
     config: Config,
     metrics: Metrics,
+    books: Books,
     recount: Recount,
     /// What looking again brought and could not be written yet.
     late: Refined,
@@ -60,6 +61,7 @@ impl Lane {
         refiner: Refiner,
         config: Config,
         metrics: Metrics,
+        books: Books,
     ) -> Self {
         let (passed, stuck) = (watch::Sender::new(None), watch::Sender::new(false));
         Self {
@@ -69,6 +71,7 @@ impl Lane {
             refiner,
             config,
             metrics,
+            books,
             recount: Recount::default(),
             late: Refined::default(),
             shared: None,
@@ -165,6 +168,7 @@ impl Lane {
             .instrument(span)
             .await?;
         self.metrics.delivered(rows::LANE, refined.spans);
+        self.books.delivered(entries, &refined);
         self.passed.send_replace(Some(position));
         if self.is_shared().await {
             let now = Instant::now();

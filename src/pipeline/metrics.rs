@@ -55,6 +55,8 @@ impl Metrics {
     pub(super) fn refined(&self, lane: &str, refined: &Refined, entries: usize, took: Duration) {
         let lane = &[lane];
         self.entries.with_label_values(lane).inc_by(entries as u64);
+        // A series that exists from the start lets rate() see the first failure.
+        self.failures.with_label_values(lane).inc_by(0);
         self.rejected
             .with_label_values(lane)
             .inc_by(refined.rejected);

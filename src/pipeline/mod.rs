@@ -12,8 +12,10 @@
 //! | `lane` | the loop: read, refine, deliver, back off |
 //! | `rows` | deliver to the store, with the checkpoint in the same transaction |
 //! | `recount` | traces that several processes store in parts |
+//! | `books` | spans that came in, and what became of each |
 //! | `observed` | the metrics: how far they have seen, and who goes on while the store is down |
 
+mod books;
 mod lane;
 mod metrics;
 mod observed;
@@ -23,6 +25,7 @@ mod rows;
 
 use serde::{Deserialize, Serialize};
 
+pub use books::Books;
 pub use lane::{Lane, Undelivered};
 pub use metrics::Metrics;
 pub use observed::{Lookahead, Observed};

@@ -75,9 +75,14 @@ impl Refiner {
         let mapped = &mut self.mapped;
         (mapped.rejected, mapped.unmapped) = (0, 0);
         for entry in entries {
+            let rejected = mapped.rejected;
             if entry.signal != Signal::Metrics {
                 self.mapper
                     .map(entry.signal, &entry.body, entry.received_at, mapped);
+            }
+            if entry.signal == Signal::Logs {
+                // Unreadable log records are no spans; the receiver has counted them.
+                mapped.rejected = rejected;
             }
         }
     }

@@ -9,11 +9,13 @@
 //! | `day` | what did the last 24 hours sum up to? |
 //! | `doctor` | what do the rows tell about the apps' instrumentation? |
 //! | `landed` | what do the tables hold of these traces? |
+//! | `held` | which rows are there of all traces whose ids begin alike? |
 
 pub mod calls;
 pub mod day;
 pub mod doctor;
 pub mod examples;
+pub mod held;
 pub mod landed;
 pub mod speech;
 pub mod summary;

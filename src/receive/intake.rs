@@ -69,7 +69,12 @@ impl Intake {
         };
         if checked.usable > 0 {
             let received_at = unix_ns(SystemTime::now());
-            if let Err(error) = self.appender.append(signal, received_at, body).await {
+            let spans = match signal {
+                Signal::Traces => checked.usable + checked.rejected,
+                Signal::Logs | Signal::Metrics => 0,
+            };
+            let appended = self.appender.append(signal, received_at, body, spans);
+            if let Err(error) = appended.await {
                 return self.refuse(&error);
             }
             if self.refusing.swap(false, Ordering::Relaxed) {

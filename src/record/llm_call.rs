@@ -73,8 +73,8 @@ pub struct LlmCall {
     pub context: Context,
     /// The winning dialect.
     pub dialect: &'static str,
-    /// The attributes that no column takes, a JSON object.
-    pub metadata: Option<serde_json::Value>,
+    /// The attributes that no column takes: the text of a JSON object.
+    pub metadata: Option<String>,
     /// Tags, a JSON array of strings.
     pub tags: Option<Vec<String>>,
     /// Where the numbers came from.

@@ -27,6 +27,8 @@ pub mod retrieval;
 pub mod stt_event;
 pub mod usage;
 
+use std::sync::Arc;
+
 pub use cache_lookup::CacheLookup;
 pub use context::Context;
 pub use cost::{Cost, Unpriced};
@@ -76,8 +78,8 @@ pub struct Header {
     /// When the request that brought it was received, Unix ns: `created_at`. Comes from the
     /// spool entry, so a replay stores the same value.
     pub received_at: i64,
-    /// Resource attribute `service.name`.
-    pub service_name: Option<String>,
+    /// Resource attribute `service.name`; shared by all spans of a resource.
+    pub service_name: Option<Arc<str>>,
 }
 
 impl Header {

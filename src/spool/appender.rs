@@ -33,13 +33,14 @@ impl Appender {
         }
     }
 
-    /// Appends one request, received at `received_at` (Unix ns). `Ok` once it is on disk, with the
-    /// position just past it.
+    /// Appends one request with `spans` spans in it, received at `received_at` (Unix ns). `Ok` once
+    /// it is on disk, with the position just past it.
     pub async fn append(
         &self,
         signal: Signal,
         received_at: i64,
         body: Bytes,
+        spans: u64,
     ) -> Result<Position, Error> {
         let too_large = || Error::TooLarge {
             bytes: body.len() as u64,
@@ -63,6 +64,7 @@ impl Appender {
         let job = Job::Append {
             header,
             body,
+            spans,
             space,
             _queued: queued,
             answer,

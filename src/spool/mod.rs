@@ -68,6 +68,7 @@ pub use appender::Appender;
 pub use error::Error;
 pub use position::Position;
 pub use reader::{Entry, Reader};
+pub use state::Appended;
 
 use disk::{Disk, RealDisk};
 use state::State;
@@ -177,6 +178,11 @@ impl Spool {
             Arc::clone(&self.state),
             from.unwrap_or(Position::from_parts(0, 0)),
         )
+    }
+
+    /// What this process has appended so far; no reader has seen more.
+    pub fn appended(&self) -> Appended {
+        self.state.appended()
     }
 
     /// Just past the last durable entry.

@@ -36,6 +36,16 @@ struct Log {
     /// Number of a kept segment, and where its durable bytes end.
     segments: BTreeMap<u64, u64>,
     ages: Ages,
+    appended: Appended,
+}
+
+/// What this process has appended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// Spans in it, the ones included that can't be read.
+    pub spans: u64,
+    /// Just past the newest entry; `None` before the first.
+    pub end: Option<Position>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +69,7 @@ impl State {
         let mut log = Log {
             segments: BTreeMap::new(),
             ages: Ages::default(),
+            appended: Appended::default(),
         };
         let active = &recovered.active;
         let mut used = 0;
@@ -100,15 +111,19 @@ impl State {
         self.tail.borrow().durable
     }
 
-    /// Entries, given by place and time of receipt, are on disk up to `durable`.
+    /// Entries, given by place and time of receipt, are on disk up to `durable`; so many spans are
+    /// in them.
     pub(super) fn advance(
         &self,
         durable: Position,
         entries: impl IntoIterator<Item = (Range<Position>, i64)>,
+        spans: u64,
     ) {
         let mut log = self.log();
         log.segments.insert(durable.segment, durable.offset);
+        log.appended.spans += spans;
         for (entry, received_at) in entries {
+            log.appended.end = Some(entry.end);
             log.ages.note(entry, received_at);
         }
         drop(log);
@@ -126,6 +141,10 @@ impl State {
             Some((&number, &end)) => Next::There(number, end),
             None => Next::Tail,
         }
+    }
+
+    pub(super) fn appended(&self) -> Appended {
+        self.log().appended
     }
 
     pub(super) fn has_segment(&self, number: u64) -> bool {

@@ -24,6 +24,7 @@ pub(super) enum Job {
     Append {
         header: Header,
         body: Bytes,
+        spans: u64,
         space: Reserved,
         /// Held until the entry is written: bounds what waits.
         _queued: OwnedSemaphorePermit,
@@ -40,6 +41,7 @@ struct Append {
     header: Header,
     encoded: [u8; frame::HEADER_LEN],
     body: Bytes,
+    spans: u64,
     space: Reserved,
     _queued: OwnedSemaphorePermit,
     answer: oneshot::Sender<Result<Position, Error>>,
@@ -96,6 +98,7 @@ impl Writer {
                     Job::Append {
                         header,
                         body,
+                        spans,
                         space,
                         _queued,
                         answer,
@@ -105,6 +108,7 @@ impl Writer {
                             header,
                             encoded: header.encode(),
                             body,
+                            spans,
                             space,
                             _queued,
                             answer,
@@ -225,7 +229,7 @@ impl Active {
     fn rotate(&mut self, disk: &dyn Disk, state: &State) -> Result<(), Fault> {
         *self = Active::create(disk, &state.dir, self.number + 1)?;
         state.space.take(self.len);
-        state.advance(Position::from_parts(self.number, self.len), []);
+        state.advance(Position::from_parts(self.number, self.len), [], 0);
         Ok(())
     }
 }
@@ -244,6 +248,7 @@ fn answer(state: &State, segment: u64, start: u64, group: Vec<Append>) {
     let mut end = Position::from_parts(segment, start);
     let mut entries = Vec::with_capacity(group.len());
     let mut answers = Vec::with_capacity(group.len());
+    let spans = group.iter().map(|append| append.spans).sum();
     for append in group {
         let start = end;
         end.offset += append.header.frame_len();
@@ -254,7 +259,7 @@ fn answer(state: &State, segment: u64, start: u64, group: Vec<Append>) {
             .appended(append.header.signal, append.body.len());
         answers.push((append.answer, end));
     }
-    state.advance(end, entries);
+    state.advance(end, entries, spans);
     state.note_full(None);
     for (answer, position) in answers {
         // A sender that went away is stored all the same.

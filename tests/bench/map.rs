@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench map
+//! cargo bench --bench map -- rag      one line of it
 //! ```
 //!
 //! Prints nanoseconds a span (the best of several rounds, one core) for: reading every attribute
@@ -75,6 +76,10 @@ fn captures() -> Vec<Vec<u8>> {
 }
 
 fn report(name: &str, bodies: &[Vec<u8>]) {
+    let mut asked = std::env::args().skip(1).filter(|arg| arg != "--bench");
+    if asked.next().is_some_and(|asked| asked != name) {
+        return;
+    }
     let mut spans = 0;
     let bytes: usize = bodies.iter().map(Vec::len).sum();
     for body in bodies {

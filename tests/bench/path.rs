@@ -7,18 +7,13 @@
 //!
 //! Prints, for each store: spans a second, CPU-seconds of Spanledger (user and system) for 100,000
 //! spans, peak resident memory, and the CPU-seconds of the Postgres backends beside it. The load
-//! is 5-span RAG traces of about 730 bytes a span, 512 spans a request, on four connections that
-//! send as fast as acks come. Compare ratios within a run; machines are noisy.
+//! is that of `spanledger load`: 5-span RAG traces of about 640 bytes a span, 510 spans a request, on
+//! four connections that send as fast as acks come. Compare ratios within a run; machines are noisy.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, trace_service_client::TraceServiceClient,
-};
 use prost::Message;
+use spanledger::load::{self, Amount, Endpoint, Plan, Protocol};
 
 #[path = "../it/support/mod.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
@@ -29,7 +24,7 @@ use support::{
     spans,
 };
 
-const CLIENTS: u64 = 4;
+const CLIENTS: usize = 4;
 const TRACES_PER_REQUEST: u64 = 102;
 
 fn main() {
@@ -60,25 +55,13 @@ fn main() {
 fn run(name: &str, spans: u64, env: &[(&str, &str)], postgres: Option<u32>) {
     let folder = Folder::new("bench");
     let service = Service::start_with(folder.path(), env);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .expect("a runtime");
     let (cpu, theirs) = (
         cpu_seconds(service.pid()),
         postgres.map(children_cpu_seconds),
     );
     let started = Instant::now();
-    let next = AtomicU64::new(0);
-    let requests = spans / (5 * TRACES_PER_REQUEST);
-    std::thread::scope(|scope| {
-        for _ in 0..CLIENTS {
-            scope.spawn(|| runtime.block_on(client(&service.grpc, requests, &next)));
-        }
-    });
+    let sent = send(&service.grpc, spans);
     let acked = started.elapsed();
-    let sent = requests * 5 * TRACES_PER_REQUEST;
     service.wait_until_stored(sent);
     let stored = started.elapsed();
     let per_100k = 100_000.0 / sent as f64;
@@ -99,22 +82,28 @@ fn run(name: &str, spans: u64, env: &[(&str, &str)], postgres: Option<u32>) {
     assert!(service.stop().success(), "the service stops cleanly");
 }
 
-async fn client(address: &str, requests: u64, next: &AtomicU64) {
-    let mut client = TraceServiceClient::connect(format!("http://{address}"))
-        .await
-        .expect("the service answers");
-    loop {
-        let n = next.fetch_add(1, Ordering::Relaxed);
-        if n >= requests {
-            return;
-        }
-        let first = n * TRACES_PER_REQUEST;
-        let request: ExportTraceServiceRequest = spans::request(first..first + TRACES_PER_REQUEST);
-        while let Err(refused) = client.export(request.clone()).await {
-            assert_eq!(refused.code(), tonic::Code::Unavailable, "{refused}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
+/// Sends on one thread, as fast as acks come; says how many spans.
+fn send(address: &str, spans: u64) -> u64 {
+    let plan = Plan {
+        endpoint: Endpoint::parse(address).expect("the service's own address"),
+        protocol: Protocol::Grpc,
+        gzip: false,
+        amount: Amount::Spans(spans),
+        rate: None,
+        connections: CLIENTS,
+        batch: 5 * TRACES_PER_REQUEST,
+        seed: 1,
+        give_up_after: Duration::from_secs(60),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let report = runtime
+        .block_on(load::run(plan, None, Default::default(), |_| {}))
+        .expect("the load runs");
+    assert!(report.is_all_acked(), "{report:?}");
+    report.acked
 }
 
 /// User and system time of a process, seconds.

@@ -23,6 +23,7 @@ const ORDER: &[&str] = &[
     "config",
     "app",
     "demo",
+    "load",
     "cli",
 ];
 /// Strangers although their order would allow it: (room, what it may not use).

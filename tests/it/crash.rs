@@ -1,167 +1,120 @@
 //! An ack is on disk, and a replay stores nothing twice.
 
-use std::{
-    collections::BTreeSet,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
+use spanledger::load::{Amount, Protocol};
 
 use crate::support::{
+    load::{assert_stored_once, plan, send},
     process::{Folder, Service},
-    rows::Rows,
-    spans,
+    proxy::Proxy,
 };
 
-const KILLS: u64 = 20;
-const CLIENTS: u64 = 4;
-const TRACES_PER_REQUEST: u64 = 8;
-
-/// Scenario: the process is killed (SIGKILL) at 20 random moments while four clients send; a
-/// request without an answer is sent again, as the OTLP retry rules say.
-/// Guarantees: every acked span is stored exactly once, and so is every resent one.
-fn every_acked_span_is_stored_once(store: impl Fn(&Folder) -> (Vec<(&'static str, String)>, Rows)) {
-    let folder = Folder::new("crash");
-    let (env, rows) = store(&folder);
-    let env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (*k, v.as_str())).collect();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let next = Arc::new(AtomicU64::new(0));
-    let acked = Arc::new(Mutex::new(BTreeSet::new()));
-    let mut unanswered: Vec<u64> = Vec::new();
+/// Scenario: the process is killed (SIGKILL) at random moments while four connections send over
+/// gRPC and HTTP; a request without an answer is sent again, as the OTLP retry rules say.
+/// Guarantees: every acked span is stored exactly once, and so is every resent one; nothing else
+/// is. After each start the books balance.
+fn every_acked_span_is_stored_once(name: &str, env: &[(&str, &str)]) {
+    let folder = Folder::new(name);
     let mut random = Random::seeded();
-    let mut last = None;
-    for round in 0..=KILLS {
-        let service = Service::start_with(folder.path(), &env);
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|n| {
-                let again = unanswered
-                    .iter()
-                    .copied()
-                    .skip(n as usize)
-                    .step_by(CLIENTS as usize);
-                let client = Client {
-                    endpoint: format!("http://{}", service.grpc),
-                    next: Arc::clone(&next),
-                    acked: Arc::clone(&acked),
-                    again: again.collect(),
-                    only_again: round == KILLS,
-                };
-                runtime.spawn(client.run())
-            })
-            .collect();
-        if round < KILLS {
-            std::thread::sleep(Duration::from_micros(random.below(400_000)));
-            service.kill();
-        } else {
-            last = Some(service);
-        }
-        unanswered = clients
-            .into_iter()
-            .flat_map(|c| runtime.block_on(c).unwrap())
-            .collect();
-    }
-    assert!(unanswered.is_empty(), "the last round answers everything");
-    assert!(last.unwrap().stop().success());
-    let acked = acked.lock().unwrap();
-    assert!(
-        acked.len() > KILLS as usize,
-        "too little was sent: {}",
-        acked.len()
-    );
-    let expected: BTreeSet<String> = acked
+    let kills = kills();
+    let nowhere = "127.0.0.1:1";
+    let doors = [
+        (Protocol::Grpc, false),
+        (Protocol::HttpProtobuf, true),
+        (Protocol::HttpJson, false),
+    ]
+    .map(|(protocol, gzip)| (protocol, gzip, Proxy::to(nowhere)));
+    let senders: Vec<_> = doors
         .iter()
-        .flat_map(|first| *first..*first + TRACES_PER_REQUEST)
-        .map(spans::trace_id)
+        .map(|(protocol, gzip, proxy)| {
+            let mut plan = plan(&proxy.address, *protocol);
+            plan.gzip = *gzip;
+            plan.connections = match protocol {
+                Protocol::Grpc => 2,
+                _ => 1,
+            };
+            send(folder.path(), plan)
+        })
         .collect();
+    let point_to = |service: &Service| {
+        for (protocol, _, proxy) in &doors {
+            proxy.point_to(Some(match protocol {
+                Protocol::Grpc => &service.grpc,
+                _ => &service.otlp_http,
+            }));
+        }
+    };
+    for _ in 0..kills {
+        let service = Service::start_with(folder.path(), env);
+        point_to(&service);
+        std::thread::sleep(Duration::from_micros(random.below(400_000)));
+        service.kill();
+    }
+    let service = Service::start_with(folder.path(), env);
+    point_to(&service);
+    for sender in &senders {
+        sender.wait_for_more(40);
+    }
+    let mut acked = 0;
+    service.books();
+    for sender in senders {
+        let (report, ledger) = sender.stop();
+        assert_eq!(report.rejected, 0, "{report:?}");
+        assert_stored_once(folder.path(), env, &ledger);
+        acked += report.acked;
+    }
+    assert!(acked > kills * 40, "too little was sent: {acked}");
+    assert_eq!(service.closed_books()["lost"], 0);
     println!(
-        "{} traces acked over {KILLS} kills, seed {}",
-        expected.len(),
+        "{acked} spans acked over {kills} kills, none lost, none doubled; seed {}",
         random.seed
     );
-    for (table, per_trace) in [
-        ("llm_calls", 2),
-        ("retrievals", 1),
-        ("pipeline_requests", 1),
-    ] {
-        let stored = rows.trace_counts(table);
-        let lost: Vec<_> = expected
-            .iter()
-            .filter(|id| !stored.contains_key(*id))
-            .collect();
-        assert!(
-            lost.is_empty(),
-            "{table}: {} acked traces lost, seed {}",
-            lost.len(),
-            random.seed
-        );
-        let wrong: Vec<_> = stored
-            .iter()
-            .filter(|(_, n)| **n != per_trace)
-            .take(5)
-            .collect();
-        assert!(
-            wrong.is_empty(),
-            "{table}: not {per_trace} rows a trace: {wrong:?}, seed {}",
-            random.seed
-        );
-    }
+    assert!(service.stop().success());
 }
 
 #[test]
 fn sqlite() {
-    every_acked_span_is_stored_once(|folder| {
-        (
-            Vec::new(),
-            Rows::sqlite(&folder.path().join("spanledger.db")),
-        )
-    });
+    every_acked_span_is_stored_once("crash-sqlite", &[]);
 }
 
 #[test]
 fn postgres() {
-    let database = crate::support::postgres::database();
-    every_acked_span_is_stored_once(|_| {
-        (
-            vec![("SPANLEDGER_STORE_URL", database.url())],
-            Rows::postgres(&database.url()),
-        )
-    });
+    let url = crate::support::postgres::database().url();
+    every_acked_span_is_stored_once("crash-pg", &[("SPANLEDGER_STORE_URL", &url)]);
 }
 
-struct Client {
-    endpoint: String,
-    next: Arc<AtomicU64>,
-    acked: Arc<Mutex<BTreeSet<u64>>>,
-    again: Vec<u64>,
-    only_again: bool,
+/// Scenario: two hundred requests are taken, and the connection is cut before the answer arrives;
+/// the sender sends them again.
+/// Guarantees: each span is stored once, and the metrics count it once.
+#[test]
+fn an_answer_that_is_lost_costs_nothing() {
+    const LOST: u32 = 200;
+    let folder = Folder::new("lost-answers");
+    let service = Service::start(folder.path());
+    let proxy = Proxy::to(&service.otlp_http);
+    proxy.lose_answers(b"POST /v1/traces", 3, LOST);
+    let mut plan = plan(&proxy.address, Protocol::HttpProtobuf);
+    plan.amount = Amount::Spans(3000);
+    plan.batch = 5;
+    plan.connections = 10;
+    let (report, ledger) = send(folder.path(), plan).join();
+    assert!(report.is_all_acked(), "{report:?}");
+    assert_eq!((proxy.lost(), report.retries), (LOST, u64::from(LOST)));
+    let verdict = assert_stored_once(folder.path(), &[], &ledger);
+    assert_eq!(verdict["rows_found"], 3000 * 4 / 5);
+    let books = service.closed_books();
+    assert_eq!((books["stored"], books["duplicate"]), (3000, 1000));
+    assert_eq!(service.metric("genai_calls_total", &[]), 3000.0 * 2.0 / 5.0);
+    assert!(service.stop().success());
 }
 
-impl Client {
-    /// Sends until the connection breaks; gives back what has no answer yet.
-    async fn run(mut self) -> Vec<u64> {
-        let Ok(mut client) = TraceServiceClient::connect(self.endpoint.clone()).await else {
-            return self.again;
-        };
-        loop {
-            let first = match self.again.pop() {
-                Some(first) => first,
-                None if self.only_again => return Vec::new(),
-                None => self.next.fetch_add(TRACES_PER_REQUEST, Ordering::Relaxed) + 1,
-            };
-            let request = spans::request(first..first + TRACES_PER_REQUEST);
-            match client.export(request).await {
-                Ok(_) => drop(self.acked.lock().unwrap().insert(first)),
-                Err(_) => {
-                    self.again.push(first);
-                    return self.again;
-                }
-            }
-        }
-    }
+/// `SPANLEDGER_TEST_KILLS`, 20 if not set.
+fn kills() -> u64 {
+    let set = std::env::var("SPANLEDGER_TEST_KILLS").ok();
+    set.map_or(20, |text| {
+        text.parse().expect("SPANLEDGER_TEST_KILLS is a number")
+    })
 }
 
 /// Xorshift; the seed is printed so that a failure can be repeated.
@@ -176,9 +129,7 @@ impl Random {
             .ok()
             .and_then(|s| s.parse().ok());
         let seed = seed.unwrap_or_else(|| {
-            let now = std::time::SystemTime::now()
-                .duration_since(std::time::UNIX_EPOCH)
-                .unwrap();
+            let now = std::time::UNIX_EPOCH.elapsed().unwrap();
             now.as_nanos() as u64 | 1
         });
         Self { seed, state: seed }

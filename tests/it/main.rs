@@ -2,11 +2,16 @@
 
 mod alerts;
 mod architecture;
+mod boards;
+mod books;
 mod captures;
 mod commands;
 mod counting;
 mod crash;
+#[path = "../../dashboards/source/mod.rs"]
+mod dashboards;
 mod demo;
+mod load;
 mod refusals;
 mod sdk_python;
 mod store;

@@ -93,7 +93,7 @@ fn bad_input_costs_itself_only() {
     );
     assert_eq!(
         call,
-        [["nul\u{FFFD}and<script>", "NULL", "NULL", "NULL", "2"]]
+        [["nul\u{FFFD}and<script>", "NULL", "NULL", "NULL", "1002"]]
     );
     let search = rows.query("SELECT hits, latency_ms, started_at < '2100' FROM retrievals");
     assert_eq!(search, [["5", "0", "1"]]);

@@ -38,6 +38,29 @@ dialects! {
 /// Who wrote a span if nothing says more.
 pub static DEFAULT: &Dialect = &otel::DIALECT;
 
+/// The place of the default in the list.
+pub const OTEL: u8 = place("otel");
+/// The place of the app's own words.
+pub const PLAIN: u8 = place("plain");
+
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
+const fn place(name: &str) -> u8 {
+    let mut place = 0;
+    loop {
+        let known = DIALECTS[place as usize].name.as_bytes();
+        let mut same = known.len() == name.len();
+        let mut at = 0;
+        while same && at < known.len() {
+            same = known[at] == name.as_bytes()[at];
+            at += 1;
+        }
+        if same {
+            return place;
+        }
+        place += 1;
+    }
+}
+
 /// One dialect.
 pub struct Dialect {
     /// Its name in the `dialect` column.

@@ -10,7 +10,7 @@ use crate::map::{
 use crate::otlp::Value;
 
 fn heard(input: &str, output: &str) -> (Option<String>, Option<String>, Option<String>) {
-    let transcript = Transcript {
+    let mut transcript = Transcript {
         input: messages::read(Value::Str(input.as_bytes())),
         output: messages::read(Value::Str(output.as_bytes())),
     };

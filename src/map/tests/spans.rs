@@ -347,7 +347,7 @@ fn the_users_settings_add_context_and_may_leave_content_out() {
         (call.prompt_length, call.response_length),
         (Some(6), Some(4))
     );
-    assert_eq!(call.metadata, Some(serde_json::json!({"my.flag": true})));
+    assert_eq!(call.metadata.as_deref(), Some("{\"my.flag\":true}"));
     config.context.insert("nobody".to_owned(), vec![]);
     assert_eq!(
         config.check(),

@@ -70,7 +70,11 @@ impl Running {
         let running = Self::with(config(), tight).await;
         let appender = running.spool.appender();
         let filler = || bytes::Bytes::from_static(&[0; 200]);
-        while appender.append(Signal::Traces, 1, filler()).await.is_ok() {}
+        while appender
+            .append(Signal::Traces, 1, filler(), 0)
+            .await
+            .is_ok()
+        {}
         running
     }
 

@@ -18,7 +18,7 @@ pub(super) struct Failures {
     errors: IntCounters<5>,
     services: IntCounters<1>,
     /// The service of the last record: records come in runs.
-    last: Option<(Option<String>, Arc<str>, IntCounter)>,
+    last: Option<(Option<Arc<str>>, Arc<str>, IntCounter)>,
 }
 
 impl Failures {

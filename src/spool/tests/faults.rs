@@ -11,7 +11,7 @@ fn faulty_spool(dir: &Path) -> (FaultyDisk, Spool) {
 
 async fn try_append(spool: &Spool, body: &Bytes) -> Result<super::super::Position, Error> {
     let appender = spool.appender();
-    appender.append(Signal::Traces, 5, body.clone()).await
+    appender.append(Signal::Traces, 5, body.clone(), 0).await
 }
 
 /// Scenario: every write takes only some of the bytes.
@@ -145,7 +145,7 @@ async fn waiting_appends_share_an_fsync() {
     let appends: Vec<_> = (0..100)
         .map(|n| {
             let appender = spool.appender();
-            tokio::spawn(async move { appender.append(Signal::Logs, 5, body(n, 50)).await })
+            tokio::spawn(async move { appender.append(Signal::Logs, 5, body(n, 50), 0).await })
         })
         .collect();
     tokio::task::yield_now().await;

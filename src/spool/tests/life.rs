@@ -15,7 +15,7 @@ async fn entries_come_back_as_they_went_in() {
         let received_at = -3 + n as i64;
         let position = spool
             .appender()
-            .append(signal, received_at, body.clone())
+            .append(signal, received_at, body.clone(), 0)
             .await
             .unwrap();
         sent.push(Entry {
@@ -62,7 +62,10 @@ async fn a_reader_waits_at_the_tail_and_ends_with_the_spool() {
     let (seen, error) = read.await.unwrap();
     assert_eq!(seen, sent);
     assert!(matches!(error, Error::Closed), "{error:?}");
-    let late = spool.appender().append(Signal::Logs, 0, body(1, 1)).await;
+    let late = spool
+        .appender()
+        .append(Signal::Logs, 0, body(1, 1), 0)
+        .await;
     assert!(matches!(late, Err(Error::Closed)), "{late:?}");
     assert!(spool.ended().await.is_ok());
 }
@@ -87,7 +90,7 @@ async fn the_limit_refuses_and_trimming_makes_room() {
     let appender = spool.appender();
     let mut kept = Vec::new();
     let error = loop {
-        match appender.append(Signal::Traces, 1, body(0, 700)).await {
+        match appender.append(Signal::Traces, 1, body(0, 700), 0).await {
             Ok(position) => kept.push(position),
             Err(error) => break error,
         }
@@ -99,16 +102,16 @@ async fn the_limit_refuses_and_trimming_makes_room() {
     let middle = kept[kept.len() / 2];
     spool.trim(middle);
     // The trim stands before this append in the writer's queue, but not before its reservation.
-    let mut room = appender.append(Signal::Traces, 1, body(1, 700)).await;
+    let mut room = appender.append(Signal::Traces, 1, body(1, 700), 0).await;
     while room.as_ref().is_err_and(Error::is_full) {
         tokio::task::yield_now().await;
-        room = appender.append(Signal::Traces, 1, body(1, 700)).await;
+        room = appender.append(Signal::Traces, 1, body(1, 700), 0).await;
     }
     room.unwrap();
     let left = drain(&mut spool.reader(Some(kept[0])));
     assert_eq!(left.len(), kept.len() - kept.len() / 2);
     assert_eq!(drain(&mut spool.reader(Some(middle))), left);
-    let error = appender.append(Signal::Traces, 1, body(0, 20_000)).await;
+    let error = appender.append(Signal::Traces, 1, body(0, 20_000), 0).await;
     assert!(error.is_err_and(|e| matches!(e, Error::TooLarge { .. }) && !e.is_retryable()));
     spool.close().await;
 }

@@ -35,7 +35,7 @@ fn body(number: u32, len: usize) -> Bytes {
 async fn append(spool: &Spool, body: &Bytes) -> super::Position {
     let appender = spool.appender();
     appender
-        .append(Signal::Traces, 5, body.clone())
+        .append(Signal::Traces, 5, body.clone(), 0)
         .await
         .unwrap()
 }

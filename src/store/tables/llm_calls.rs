@@ -1,8 +1,8 @@
 //! `llm_calls`: One row a span that is, or wraps, a model call. `counted` marks the one that stands for it.
 
 use super::{
-    Cell, Column, Table, flag, float, hex, id, int, json, maybe, metadata, money, parent, rule,
-    tags, text, time, usd, version, word,
+    Cell, Column, Table, flag, float, hex, id, int, json, maybe, metadata::metadata, money, parent,
+    rule, tags, text, time, usd, version, word,
 };
 use crate::record::LlmCall;
 

@@ -5,6 +5,7 @@
 mod cache_lookups;
 mod json_parses;
 mod llm_calls;
+mod metadata;
 mod pipeline_requests;
 mod retrievals;
 mod span_links;
@@ -20,7 +21,7 @@ pub(super) use retrievals::TABLE as RETRIEVALS;
 pub(super) use span_links::TABLE as SPAN_LINKS;
 pub(super) use stt_logs::TABLE as STT_LOGS;
 
-use crate::record::{Cost, Header, LlmCall, Role, Unpriced};
+use crate::record::{Cost, Header, Unpriced};
 
 /// One value on its way into a store: text is clean, numbers are finite.
 #[derive(Debug, Clone, PartialEq)]
@@ -171,11 +172,17 @@ fn json(value: &Option<serde_json::Value>) -> Cell<'static> {
 
 /// JSON text without `\u0000`, which jsonb refuses.
 fn json_text(value: &serde_json::Value) -> Cell<'static> {
-    let text = value.to_string();
-    if !text.contains("\\u0000") {
+    clean_json_text(value.to_string())
+}
+
+/// The same of JSON that is text already; what isn't JSON becomes NULL.
+fn clean_json_text(text: String) -> Cell<'static> {
+    if memchr::memmem::find(text.as_bytes(), b"\\u0000").is_none() {
         return Cell::Json(text);
     }
-    let mut value = value.clone();
+    let Ok(mut value) = serde_json::from_str(&text) else {
+        return Cell::Null;
+    };
     clean_json(&mut value);
     Cell::Json(value.to_string())
 }
@@ -206,65 +213,6 @@ fn scores(scores: &Option<Vec<f64>>) -> Cell<'static> {
     };
     let finite: Vec<f64> = scores.iter().copied().filter_map(finite).collect();
     Cell::Json(serde_json::Value::from(finite).to_string())
-}
-
-/// The attributes that no column takes, and where the row's numbers came from.
-fn metadata(call: &LlmCall) -> Cell<'static> {
-    use serde_json::{Map, Value, json};
-    let mut all = match &call.metadata {
-        Some(Value::Object(entries)) => entries.clone(),
-        _ => Map::new(),
-    };
-    if !call.origin.numbers.is_empty() {
-        let numbers = call.origin.numbers.iter().map(|(column, attribute, rule)| {
-            let mut origin = json!({ "attribute": attribute });
-            if !rule.is_empty() {
-                origin["rule"] = (*rule).into();
-            }
-            ((*column).to_owned(), origin)
-        });
-        all.insert("spanledger.origin".into(), Value::Object(numbers.collect()));
-    }
-    if let Some(id) = &call.response_id {
-        all.insert("gen_ai.response.id".into(), id.as_str().into());
-    }
-    // A row is a call unless it says otherwise; counting needs to know after a restart.
-    if matches!(call.role, Role::Rollup | Role::Attempt) {
-        all.insert("spanledger.role".into(), call.role.as_str().into());
-    }
-    let billing = [
-        (
-            "service_tier",
-            call.service_tier.as_deref().map(Value::from),
-        ),
-        (
-            "cache_write_1h_tokens",
-            call.usage.cache_write_1h.map(Value::from),
-        ),
-        (
-            "audio_input_tokens",
-            call.usage.audio_input.filter(|n| *n > 0).map(Value::from),
-        ),
-        (
-            "audio_output_tokens",
-            call.usage.audio_output.filter(|n| *n > 0).map(Value::from),
-        ),
-    ];
-    let billing: Map<String, Value> = billing
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-        .collect();
-    if !billing.is_empty() {
-        all.insert("spanledger.billing".into(), Value::Object(billing));
-    }
-    if let Some(Err(why)) = &call.cost {
-        all.insert("spanledger.unpriced".into(), why.as_str().into());
-    }
-    if all.is_empty() {
-        Cell::Null
-    } else {
-        json_text(&Value::Object(all))
-    }
 }
 
 #[cfg(test)]

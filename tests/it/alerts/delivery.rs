@@ -14,7 +14,7 @@ use crate::support::{
 };
 
 /// What must never be in a message.
-const PROMPT: &str = "warranty of the blue kettle";
+const PROMPT: &str = "You answer questions of customers";
 
 /// Copies a shipped file, with what a test can't wait for changed. Each change must apply.
 fn copy(from: &str, to: &Path, changes: &[(&str, &str)]) {
@@ -26,7 +26,7 @@ fn copy(from: &str, to: &Path, changes: &[(&str, &str)]) {
     std::fs::write(to, content).unwrap();
 }
 
-/// A trace whose model call failed with this error; its prompt is there as in any other.
+/// A trace whose model call and request failed with this error; its prompt is there as in any other.
 fn failed(trace: u64, error: &str, message: &str) -> Vec<Span> {
     let mut spans = rag_trace(trace);
     for at in [2, 4] {
@@ -177,7 +177,10 @@ fn faults_reach_slack_as_warning_and_as_critical() {
             words(message).contains("/runbook/ErrorsOfClass#traces|Example traces>"),
             "{message}"
         );
-        assert!(words(message).contains("/d/errors|Dashboard>"), "{message}");
+        assert!(
+            words(message).contains("/d/spanledger-errors|Dashboard>"),
+            "{message}"
+        );
     }
     // Names come from outside.
     let failing = find("failing requests", &|m| title(m).contains("ErrorRateHigh"));
@@ -238,9 +241,16 @@ fn the_service_tells_slack_itself() {
         "{critical}"
     );
     // The traces of these very calls.
-    let trace = crate::support::spans::trace_id(0);
-    let link = format!("<https://ledger.example.test/traces/{}", &trace[..20]);
-    assert!(words(&critical).contains(&link), "{critical}");
+    let mut ids = (0..5).flat_map(rag_trace).map(|span| span.trace_id);
+    let hex = |id: Vec<u8>| {
+        id.iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    let is_linked = |id| {
+        words(&critical).contains(&format!("<https://ledger.example.test/traces/{}|", hex(id)))
+    };
+    assert!(ids.any(is_linked), "{critical}");
     let is_warning = |m: &Value| title(m) == "[WARNING] SpansRejected";
     if !seen.iter().any(is_warning) {
         slack.wait_for("a warning", &mut seen, is_warning);

@@ -204,7 +204,7 @@ async fn hostile_values_are_stored_clean(name: &str) {
     let mut hostile = call(1);
     hostile.prompt = Some("a\0b'; DROP TABLE llm_calls; --".into());
     hostile.response = Some("x".repeat(5 << 20));
-    hostile.metadata = Some(json!({"k\0": "\0", "deep": [[[["\u{202e}"]]]]}));
+    hostile.metadata = Some(json!({"k\0": "\0", "deep": [[[["\u{202e}"]]]]}).to_string());
     hostile.temperature = Some(f64::NAN);
     hostile.top_p = Some(f64::INFINITY);
     hostile.context.session_id = Some("s".repeat(100_000));

@@ -113,7 +113,7 @@ pub fn call(n: u8) -> LlmCall {
         temperature: Some(0.2),
         streamed: Some(true),
         tags: Some(vec!["a".into()]),
-        metadata: Some(json!({"k": [1, "two"]})),
+        metadata: Some(json!({"k": [1, "two"]}).to_string()),
         dialect: "otel",
         ..LlmCall::default()
     }

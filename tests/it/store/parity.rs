@@ -400,7 +400,7 @@ fn hostile(n: u32) -> Record {
             started_at: draw.time(),
             completed_at: Some(draw.time()),
             received_at: draw.time(),
-            service_name: draw.text(),
+            service_name: draw.text().map(Into::into),
             ..header(1)
         },
         prompt: draw.text(),
@@ -420,7 +420,7 @@ fn hostile(n: u32) -> Record {
             ..Usage::default()
         },
         error_context: draw.json(),
-        metadata: draw.json(),
+        metadata: draw.json().map(|json| json.to_string()),
         tags: Some(vec![draw.text().unwrap_or_default()]),
         ..LlmCall::default()
     };

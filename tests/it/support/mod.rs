@@ -1,7 +1,9 @@
 //! Real parts for the tests.
 
+pub mod load;
 pub mod monitoring;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 pub mod rows;
 pub mod spans;

@@ -1,6 +1,7 @@
 //! The real binary, on ports and in a folder of its own.
 
 use std::{
+    collections::BTreeMap,
     io::{Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
@@ -138,6 +139,44 @@ impl Service {
             })
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum()
+    }
+
+    /// The books of spans, by entry, in one scrape; they must balance whenever they are read.
+    #[track_caller]
+    pub fn books(&self) -> BTreeMap<String, u64> {
+        let (_, text) = self.get("/metrics");
+        let value = |line: &str| line.rsplit(' ').next()?.parse::<f64>().ok();
+        let entries = text.lines().filter_map(|line| {
+            let rest = line.strip_prefix("spanledger_books_spans{entry=\"")?;
+            Some((rest.split('"').next()?.to_owned(), value(line)? as u64))
+        });
+        let books: BTreeMap<String, u64> = entries.collect();
+        let unbalanced = text
+            .lines()
+            .find(|line| line.starts_with("spanledger_books_unbalanced_spans "))
+            .and_then(value);
+        assert_eq!(unbalanced, Some(0.0), "{books:?}");
+        let sum = |names: &[&str]| names.iter().map(|name| books[*name]).sum::<u64>();
+        assert_eq!(
+            sum(&["received", "replayed"]),
+            sum(&["stored", "duplicate", "rejected", "lost", "in_flight"]),
+            "{books:?}"
+        );
+        books
+    }
+
+    /// The books once nothing is in flight. Nobody may send meanwhile.
+    #[track_caller]
+    pub fn closed_books(&self) -> BTreeMap<String, u64> {
+        let started = Instant::now();
+        loop {
+            let books = self.books();
+            if books["in_flight"] == 0 {
+                return books;
+            }
+            assert!(started.elapsed() < START, "{books:?}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Waits until this many spans are stored and observed.

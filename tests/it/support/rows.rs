@@ -1,6 +1,6 @@
 //! What is stored, read with plain SQL.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use sqlx::{Column, Row, TypeInfo};
 
@@ -24,6 +24,11 @@ impl Rows {
 
     /// Every row's columns as text; NULL is "NULL".
     pub fn query(&self, sql: &str) -> Vec<Vec<String>> {
+        self.try_query(sql).unwrap()
+    }
+
+    /// The same, or why the store refuses it.
+    pub fn try_query(&self, sql: &str) -> Result<Vec<Vec<String>>, sqlx::Error> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -32,26 +37,16 @@ impl Rows {
             let sql = sqlx::AssertSqlSafe(sql.to_owned());
             if self.url.starts_with("sqlite") {
                 use sqlx::{Connection, SqliteConnection};
-                let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
-                let rows = sqlx::query(sql).fetch_all(&mut connection).await.unwrap();
-                rows.iter().map(sqlite_row).collect()
+                let mut connection = SqliteConnection::connect(&self.url).await?;
+                let rows = sqlx::query(sql).fetch_all(&mut connection).await?;
+                Ok(rows.iter().map(sqlite_row).collect())
             } else {
                 use sqlx::{Connection, PgConnection};
-                let mut connection = PgConnection::connect(&self.url).await.unwrap();
-                let rows = sqlx::query(sql).fetch_all(&mut connection).await.unwrap();
-                rows.iter().map(postgres_row).collect()
+                let mut connection = PgConnection::connect(&self.url).await?;
+                let rows = sqlx::query(sql).fetch_all(&mut connection).await?;
+                Ok(rows.iter().map(postgres_row).collect())
             }
         })
-    }
-
-    /// Rows of a table for each trace.
-    pub fn trace_counts(&self, table: &str) -> BTreeMap<String, u64> {
-        self.query(&format!(
-            "SELECT trace_id, count(*) FROM {table} GROUP BY trace_id"
-        ))
-        .into_iter()
-        .map(|row| (row[0].clone(), row[1].parse().unwrap()))
-        .collect()
     }
 }
 

@@ -5,7 +5,7 @@ use crate::record::*;
 
 fn header(service: &str) -> Header {
     Header {
-        service_name: Some(service.to_owned()),
+        service_name: Some(service.into()),
         ..Header::default()
     }
 }

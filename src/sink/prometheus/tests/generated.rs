@@ -17,7 +17,7 @@ fn header() -> impl Strategy<Value = Header> {
     (0..10_000_000_000_i64, any::<bool>()).prop_map(|(ns, ended)| Header {
         started_at: 1,
         completed_at: ended.then_some(1 + ns),
-        service_name: Some("svc".to_owned()),
+        service_name: Some("svc".into()),
         ..Header::default()
     })
 }

@@ -11,7 +11,7 @@ fn call(provider: &str, model: &str, service: &str, operation: &str) -> Record {
     Record::LlmCall(Box::new(LlmCall {
         header: Header {
             completed_at: Some(1_000_000_000),
-            service_name: Some(service.to_owned()),
+            service_name: Some(service.into()),
             ..Header::default()
         },
         provider: Some(provider.to_owned()),

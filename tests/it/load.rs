@@ -1,0 +1,349 @@
+//! `spanledger load` and `spanledger verify`: books that find what is missing.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
+    path::Path,
+    process::Output,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use spanledger::load::{Amount, Protocol};
+
+use crate::support::{
+    load::{plan, send, verify},
+    postgres::database,
+    process::{Folder, Service, command},
+    rows::Rows,
+};
+
+fn run(folder: &Path, env: &[(&str, &str)], args: &[&str]) -> Output {
+    let mut command = command(folder);
+    command.args(args).envs(env.iter().copied());
+    command.output().unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// Scenario: a load over each protocol, plain and compressed, one after the other into one ledger.
+/// Guarantees: all is acked, stored and summed as sent; the same seed sends the same ids.
+#[test]
+fn every_protocol_is_sent_noted_and_found() {
+    let folder = Folder::new("load");
+    let service = Service::start(folder.path());
+    let ledger = folder.path().join("ledger");
+    let ledger = ledger.to_str().unwrap();
+    for (seed, (protocol, gzip)) in [
+        ("grpc", false),
+        ("grpc", true),
+        ("http/protobuf", false),
+        ("http/protobuf", true),
+        ("http/json", false),
+        ("http/json", true),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let address = match *protocol {
+            "grpc" => &service.grpc,
+            _ => &service.otlp_http,
+        };
+        let seed = seed.to_string();
+        let mut args = vec![
+            "load",
+            "--json",
+            "--endpoint",
+            address,
+            "--protocol",
+            protocol,
+        ];
+        args.extend(["--spans", "1203", "--batch", "256", "--ledger", ledger]);
+        args.extend(["--seed", &seed]);
+        args.extend(gzip.then_some("--gzip"));
+        let output = run(folder.path(), &[], &args);
+        let report = json(&output);
+        assert_eq!(output.status.code(), Some(0), "{report}");
+        let counts = ["sent", "acked", "rejected", "unanswered", "retries"];
+        let counts = counts.map(|name| report[name].as_u64().unwrap());
+        assert_eq!(counts, [1205, 1205, 0, 0, 0]);
+        assert!(report["ack_ms"]["p99"].as_f64() > Some(0.0));
+        assert!(report["cpu_seconds"].is_number());
+    }
+    let output = run(
+        folder.path(),
+        &[],
+        &["verify", "--json", "--wait", "60", ledger],
+    );
+    let verdicts = json(&output);
+    assert_eq!(output.status.code(), Some(0), "{verdicts:#}");
+    for verdict in verdicts.as_array().unwrap() {
+        assert_eq!(verdict["acked"], 1205);
+        assert_eq!(verdict["rows_found"], 241 * 4);
+        let totals = &verdict["totals"];
+        // 241 requests: 21 of the embedding, 1000 to 1240 of the chat.
+        assert_eq!(totals["input_tokens_stored"], 241 * 1021 + 240 * 241 / 2);
+        assert_eq!(totals["output_tokens_stored"], 241 * 42);
+        let [expected, stored] = ["cost_expected", "cost_stored"].map(|name| totals[name].as_f64());
+        let (expected, stored) = (expected.unwrap(), stored.unwrap());
+        assert!(expected > 0.0 && (expected - stored).abs() < 1e-9);
+    }
+    assert_eq!(verdicts.as_array().unwrap().len(), 6);
+    assert_eq!(service.metric("genai_calls_total", &[]), 6.0 * 241.0 * 2.0);
+
+    // The same seed again: the same ids, at another time. The ledger says that is one run.
+    let args = [
+        "load",
+        "--endpoint",
+        &service.grpc,
+        "--spans",
+        "5",
+        "--seed",
+        "1",
+    ];
+    assert_eq!(run(folder.path(), &[], &args).status.code(), Some(0));
+    service.wait_until_stored(6 * 1205 + 5);
+    let traces = "SELECT count(DISTINCT trace_id) FROM llm_calls";
+    let rows = Rows::sqlite(&folder.path().join("spanledger.db"));
+    assert_eq!(rows.query(traces), [[(6 * 241).to_string()]]);
+    assert!(service.stop().success());
+}
+
+/// Scenario: rows are deleted, doubled, changed and made up behind the ledger's back; a note is
+/// taken out of the ledger.
+/// Guarantees: each is found for what it is, by its ids, and the exit code says so.
+fn what_is_wrong_is_found(name: &str, env: &[(&str, &str)], rows: impl Fn(&Folder) -> Rows) {
+    let folder = Folder::new(name);
+    let service = Service::start_with(folder.path(), env);
+    let rows = rows(&folder);
+    let mut plan = plan(&service.grpc, Protocol::Grpc);
+    plan.amount = Amount::Spans(2000);
+    plan.connections = 1;
+    let (report, ledger) = send(folder.path(), plan).join();
+    assert!(report.is_all_acked(), "{report:?}");
+    let (code, verdict) = verify(folder.path(), env, &ledger);
+    assert_eq!(code, 0, "{verdict:#}");
+    assert!(service.stop().success());
+    let counts = |verdict: &Value| {
+        ["lost", "doubled", "unexpected", "different"]
+            .map(|kind| verdict[kind]["count"].as_u64().unwrap())
+    };
+    let check = || {
+        let output = run(
+            folder.path(),
+            env,
+            &["verify", "--json", ledger.to_str().unwrap()],
+        );
+        (output.status.code().unwrap(), json(&output)[0].clone())
+    };
+    let one = rows.query("SELECT trace_id, span_id FROM retrievals ORDER BY trace_id LIMIT 1");
+    let (trace, span) = (&one[0][0], &one[0][1]);
+
+    // A request of which nobody noted that it was acked; then not even that it was sent.
+    let whole = std::fs::read_to_string(&ledger).unwrap();
+    let without = |words: &[&str]| {
+        let kept = whole.lines().filter(|line| !words.contains(line));
+        kept.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    std::fs::write(&ledger, without(&["acked 8 8"])).unwrap();
+    let (code, verdict) = check();
+    assert_eq!((code, counts(&verdict)), (0, [0, 0, 0, 0]));
+    assert_eq!(verdict["unanswered"], 40);
+    assert_eq!(verdict["rows_of_unanswered"], 32);
+    std::fs::write(&ledger, without(&["acked 8 8", "sent 8 8"])).unwrap();
+    let (code, verdict) = check();
+    assert_eq!((code, counts(&verdict)), (3, [0, 0, 32, 0]));
+    std::fs::write(&ledger, &whole).unwrap();
+
+    // The same row at another time, one that says something else, one in a table of others.
+    let columns = "trace_id, span_id, counted, status, created_at";
+    rows.query(&format!(
+        "INSERT INTO retrievals ({columns}, started_at) SELECT {columns}, created_at \
+         FROM retrievals WHERE trace_id = '{trace}'"
+    ));
+    rows.query(&format!(
+        "UPDATE llm_calls SET completion_tokens = 43 WHERE trace_id = '{trace}' AND model = 'gpt-4o-mini'"
+    ));
+    rows.query(&format!(
+        "INSERT INTO cache_lookups (trace_id, span_id, cache, hit, started_at) \
+         SELECT trace_id, span_id, 'made up', counted, started_at FROM llm_calls \
+         WHERE trace_id = '{trace}' AND model = 'gpt-4o-mini'"
+    ));
+    let (code, verdict) = check();
+    assert_eq!((code, counts(&verdict)), (3, [0, 1, 1, 1]), "{verdict:#}");
+    let different = verdict["different"]["examples"][0].as_str().unwrap();
+    assert!(
+        different.contains("43") && different.starts_with(&**trace),
+        "{different}"
+    );
+
+    rows.query(&format!(
+        "DELETE FROM retrievals WHERE trace_id = '{trace}'"
+    ));
+    let (code, verdict) = check();
+    assert_eq!((code, counts(&verdict)), (3, [1, 0, 1, 1]));
+    let lost = verdict["lost"]["examples"][0].as_str().unwrap();
+    assert_eq!(lost, format!("{trace}-{span} retrievals"));
+    let text = run(folder.path(), env, &["verify", ledger.to_str().unwrap()]);
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(
+        text.contains("lost        1\n") && text.contains(lost),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_wrong_is_found_in_sqlite() {
+    what_is_wrong_is_found("load-sqlite", &[], |folder| {
+        Rows::sqlite(&folder.path().join("spanledger.db"))
+    });
+}
+
+#[test]
+fn what_is_wrong_is_found_in_postgres() {
+    let url = database().url();
+    what_is_wrong_is_found("load-pg", &[("SPANLEDGER_STORE_URL", &url)], |_| {
+        Rows::postgres(&url)
+    });
+}
+
+/// A server that says no, then yes: HTTP/1.1 by hand. Gives when each request came.
+fn refusing_http(answers: Vec<String>) -> (String, std::thread::JoinHandle<Vec<Instant>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = std::thread::spawn(move || {
+        let mut came = Vec::new();
+        let (stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream);
+        for answer in answers {
+            let (mut line, mut length) = (String::new(), 0);
+            while line != "\r\n" {
+                line.clear();
+                assert!(reader.read_line(&mut line).unwrap() > 0, "the sender left");
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+            }
+            std::io::copy(
+                &mut Read::by_ref(&mut reader).take(length),
+                &mut std::io::sink(),
+            )
+            .unwrap();
+            came.push(Instant::now());
+            let stream = reader.get_mut();
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+        came
+    });
+    (address, server)
+}
+
+/// Scenario: a server refuses with `Retry-After`, then without, takes a request in part, and
+/// rejects one for good.
+/// Guarantees: it is sent again, not before it was told; what is rejected is not, and is counted.
+#[test]
+fn http_refusals_are_answered_by_the_rules() {
+    let answer = |head: &str, body: &str| {
+        let length = body.len();
+        format!("HTTP/1.1 {head}\r\nContent-Length: {length}\r\n\r\n{body}")
+    };
+    let partial = r#"{"partialSuccess": {"rejectedSpans": "3", "errorMessage": "a bad id"}}"#;
+    let (address, server) = refusing_http(vec![
+        answer("503 Service Unavailable\r\nRetry-After: 1", ""),
+        answer("429 Too Many Requests", "busy"),
+        answer("200 OK", "{}"),
+        answer("200 OK", partial),
+        answer("400 Bad Request", "broken"),
+    ]);
+    let folder = Folder::new("refusing");
+    let mut plan = plan(&address, Protocol::HttpJson);
+    plan.connections = 1;
+    plan.batch = 10;
+    plan.amount = Amount::Spans(30);
+    let (report, _) = send(folder.path(), plan).join();
+    let came = server.join().unwrap();
+    assert!(came[1] - came[0] >= Duration::from_secs(1));
+    assert_eq!(
+        (report.sent, report.acked, report.rejected, report.retries),
+        (30, 17, 13, 2)
+    );
+    assert_eq!(report.unanswered, 0);
+    assert!(report.last_failure.unwrap().contains("400"));
+}
+
+/// Scenario: the service's spool has no room, over gRPC: it refuses with `RetryInfo`; then the
+/// store comes, and with it room.
+/// Guarantees: the load waits as long as it was told, and in the end all is acked and stored.
+#[test]
+fn grpc_refusals_are_answered_by_the_rules() {
+    let folder = Folder::new("full");
+    let database = database();
+    database.refuse(true);
+    let url = database.url();
+    let env = [
+        ("SPANLEDGER_STORE_URL", &*url),
+        ("SPANLEDGER_SPOOL__MAX_BYTES", "2000000"),
+    ];
+    let service = Service::start_with(folder.path(), &env);
+    let mut plan = plan(&service.grpc, Protocol::Grpc);
+    plan.batch = 512;
+    plan.amount = Amount::Spans(6000);
+    let sending = send(folder.path(), plan);
+    let refused = ["refused", "grpc"];
+    let started = Instant::now();
+    while service.metric("spanledger_receive_requests_total", &refused) == 0.0 {
+        assert!(started.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    database.refuse(false);
+    let (report, ledger) = sending.join();
+    assert!(report.is_all_acked() && report.retries > 0, "{report:?}");
+    // The service asks for five seconds.
+    assert!(report.ack_ms.max.unwrap() >= 5000.0, "{report:?}");
+    let (code, verdict) = verify(folder.path(), &env[..1], &ledger);
+    assert_eq!(code, 0, "{verdict:#}");
+    assert!(service.stop().success());
+}
+
+/// Scenario: the commands are used wrongly, or on what is not there.
+/// Guarantees: one line that says so, and the exit code of it.
+#[test]
+fn wrong_usage_is_told() {
+    let folder = Folder::new("usage");
+    let told = |args: &[&str]| {
+        let output = run(folder.path(), &[], args);
+        let text = String::from_utf8(output.stderr).unwrap();
+        (output.status.code().unwrap(), text)
+    };
+    for (args, code, word) in [
+        (
+            &["load", "--spans", "5", "--duration", "1"][..],
+            2,
+            "--duration",
+        ),
+        (&["load", "--rate", "0"], 2, "above 0"),
+        (&["load", "--batch", "4"], 2, "4"),
+        (&["load", "--protocol", "kafka"], 2, "http/json"),
+        (
+            &["load", "--endpoint", "https://example.test:4317"],
+            1,
+            "TLS",
+        ),
+        (
+            &["load", "--ledger", "/no/such/folder/ledger"],
+            1,
+            "/no/such/folder",
+        ),
+        (&["verify", "/no/such/ledger"], 1, "/no/such/ledger"),
+        (&["verify"], 2, "LEDGER"),
+    ] {
+        let (found, text) = told(args);
+        assert!(
+            found == code && text.contains(word),
+            "{args:?}: {found} {text}"
+        );
+    }
+}
