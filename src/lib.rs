@@ -11,7 +11,7 @@
 //! number explains itself; SQL and Prometheus agree.
 //!
 //! Import order; each room may use only what stands left of it:
-//! `record otlp | spool receive | map price count store sink pipeline | query maintain api web |
+//! `record otlp | spool receive | map price count store sink pipeline | query alert maintain api web |
 //! config telemetry app | demo load cli`. The spool is the hinge: receive and map are strangers.
 //!
 //! - `map`, `price` and `count` are pure: no clock, no I/O, no async.
@@ -42,6 +42,8 @@ pub mod sink;
 pub mod pipeline;
 
 pub mod query;
+
+pub mod alert;
 
 pub mod maintain;
 

@@ -13,7 +13,7 @@ pub const BOARDS: [(&str, &str); 7] = [
     ("speech", "Speech"),
     ("usage", "Conversations and usage"),
     ("errors", "Errors and traces"),
-    ("itself", "Spanledger itself"),
+    ("itself", "itself"),
 ];
 
 /// A board.
@@ -138,15 +138,14 @@ impl Board {
 /// The variables that this text of panels names, and the datasources.
 fn variables(panels: &str) -> Vec<Value> {
     let mut variables = Vec::new();
-    let mut choice = |name: &str, label: &str, query: &str| {
+    let mut choice = |name: &str, label: &str, source: Source, query: &str| {
         if panels.contains(&format!("${{{name}:")) || panels.contains(&format!("${name}\\\"")) {
             variables.push(json!({
                 "type": "query",
                 "name": name,
                 "label": label,
-                "datasource": Source::Rows.datasource(),
+                "datasource": source.datasource(),
                 "query": query,
-                "definition": query,
                 "regex": "",
                 // With every change of the time range.
                 "refresh": 2,
@@ -164,6 +163,7 @@ fn variables(panels: &str) -> Vec<Value> {
     choice(
         "service",
         "Service",
+        Source::Rows,
         "SELECT DISTINCT coalesce(service_name, 'unknown') FROM (\
          SELECT service_name FROM llm_calls WHERE $__timeFilter(started_at) \
          UNION SELECT service_name FROM pipeline_requests WHERE $__timeFilter(started_at) \
@@ -172,6 +172,7 @@ fn variables(panels: &str) -> Vec<Value> {
     choice(
         "model",
         "Model",
+        Source::Rows,
         "SELECT DISTINCT coalesce(model, 'unknown') FROM (\
          SELECT model FROM llm_calls WHERE counted AND $__timeFilter(started_at) \
          UNION SELECT model FROM stt_logs WHERE $__timeFilter(started_at)) AS seen",
@@ -179,8 +180,16 @@ fn variables(panels: &str) -> Vec<Value> {
     choice(
         "environment",
         "Environment",
+        Source::Rows,
         "SELECT DISTINCT coalesce(environment, 'unknown') FROM llm_calls \
          WHERE $__timeFilter(started_at)",
+    );
+    // Requests have no service in Prometheus: a pipeline is of one.
+    choice(
+        "pipeline",
+        "Pipeline",
+        Source::Prometheus,
+        "label_values(genai_requests_total, pipeline)",
     );
     if panels.contains("${spanledger_url}") {
         let here = "http://localhost:9464";

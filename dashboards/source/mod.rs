@@ -4,9 +4,10 @@
 //! | file | what |
 //! |---|---|
 //! | `boards` | the boards, a file each: this is what to edit |
-//! | `goals` | the levels that panels are coloured by |
+//! | `goals` | the levels that panels are coloured by, out of `config/rules/thresholds.yml` |
 //! | `sql` | times, and what the variables choose |
-//! | `panel` `board` | Grafana's JSON of a panel, of a board |
+//! | `panel` | how a board says what it wants |
+//! | `look` `board` | Grafana's JSON of a panel, of a board |
 //!
 //! `cargo run --example dashboards` writes the JSON; `cargo test --test it boards` checks that it is
 //! what this source gives, and asks every question of a real Prometheus and a real Postgres.
@@ -14,6 +15,7 @@
 mod board;
 mod boards;
 mod goals;
+mod look;
 mod panel;
 mod sql;
 

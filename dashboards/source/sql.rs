@@ -34,9 +34,9 @@ pub fn calls(when: &str) -> String {
     )
 }
 
-/// Condition for the rows of `pipeline_requests`, `json_parses` and `cache_lookups` of that time.
-/// They don't hold their environment: it is that of the model calls in the same trace.
-pub fn requests(when: &str) -> String {
+/// Condition for the rows of `json_parses` and `cache_lookups` of that time. They don't hold their
+/// environment: it is that of the model calls in the same trace.
+pub fn pieces(when: &str) -> String {
     format!(
         "{when} AND {} AND ({ALL} IN (${{environment:sqlstring}}) OR trace_id IN (SELECT trace_id \
          FROM llm_calls WHERE {when} AND coalesce(environment, 'unknown') \
@@ -45,9 +45,14 @@ pub fn requests(when: &str) -> String {
     )
 }
 
+/// The same for the rows of `pipeline_requests`.
+pub fn requests(when: &str) -> String {
+    format!("{} AND {}", pieces(when), chosen("pipeline", "pipeline"))
+}
+
 /// The same for the counted rows of `retrievals`.
 pub fn retrievals(when: &str) -> String {
-    format!("{} AND counted", requests(when))
+    format!("{} AND counted", pieces(when))
 }
 
 /// Condition for the rows of `stt_logs` of that time. Their environment is not known.

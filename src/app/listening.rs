@@ -29,6 +29,11 @@ impl Listening {
         }
     }
 
+    /// Where people of this machine reach the pages.
+    pub(super) fn pages(&self) -> String {
+        url(self.http)
+    }
+
     /// Writes the file, whole or not at all.
     pub(super) fn write(&self, data_dir: &Path) -> io::Result<()> {
         let half = data_dir.join("listening.json.new");

@@ -19,6 +19,7 @@ pub use listening::Listening;
 pub use shutdown::{Stop, stop_on_signals};
 
 use crate::{
+    alert::Alarm,
     api,
     config::Config,
     maintain,
@@ -41,6 +42,7 @@ pub struct App {
     ready: api::Ready,
     rows: Lane,
     lookahead: Lookahead,
+    alarm: Option<Alarm>,
     listening: Listening,
 }
 
@@ -100,6 +102,15 @@ impl App {
             lane_metrics,
             rows.stuck(),
         );
+        let pages_url = listening.pages();
+        let webhook = config.slack_url()?;
+        let alarm = Alarm::new(
+            &config.alert,
+            webhook,
+            pages_url,
+            &registry,
+            Arc::clone(&store),
+        )?;
         let ready = api::Ready::default();
         let state = api::State::new(
             registry,
@@ -118,6 +129,7 @@ impl App {
             ready,
             rows,
             lookahead,
+            alarm,
             listening,
         })
     }
@@ -154,6 +166,7 @@ impl App {
             ready,
             rows,
             lookahead,
+            alarm,
             listening,
         } = self;
         listening
@@ -176,6 +189,13 @@ impl App {
             passed,
             ended.clone(),
         ));
+        if let Some(alarm) = alarm {
+            let ended = ended.clone();
+            house.spawn(async move {
+                alarm.run(ended).await;
+                Ok(())
+            });
+        }
         let served = axum::serve(pages, router)
             .with_graceful_shutdown(ended.clone().cancelled_owned())
             .into_future();
@@ -192,7 +212,7 @@ impl App {
             () = stop.soon.cancelled() => None,
             Some(end) = receiving.join_next() => Some(fault("receiver", flat(end))),
             Some(end) = lanes.join_next() => Some(fault("lane", flat(end))),
-            Some(end) = house.join_next() => Some(fault("page server or maintenance", flat(end))),
+            Some(end) = house.join_next() => Some(fault("page server, maintenance or alarm", flat(end))),
         };
         ready.set(false);
         stop.soon.cancel();

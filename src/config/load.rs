@@ -95,6 +95,18 @@ impl Config {
         Ok(format!("sqlite://{}", path.display()).into())
     }
 
+    /// Slack's webhook: the setting, or the file; none if neither is set.
+    pub fn slack_url(&self) -> Result<Option<secrecy::SecretString>, Error> {
+        match (&self.alert.slack_url, &self.alert.slack_url_file) {
+            (Some(url), _) => Ok(Some(url.clone())),
+            (None, Some(path)) => {
+                let text = read("Slack URL file", path)?;
+                Ok(Some(text.lines().next().unwrap_or_default().trim().into()))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
     /// The price table: the file's, or the shipped one.
     pub fn price_table(&self) -> Result<crate::price::Table, Error> {
         let table = match &self.price.file {

@@ -37,6 +37,8 @@ pub struct Config {
     pub pipeline: crate::pipeline::Config,
     /// Metrics.
     pub prometheus: crate::sink::prometheus::Config,
+    /// Alerts without Prometheus.
+    pub alert: crate::alert::Config,
     /// Our own logs and traces.
     pub telemetry: crate::telemetry::Config,
 }
@@ -81,6 +83,7 @@ impl Default for Config {
             store: Store::default(),
             pipeline: crate::pipeline::Config::default(),
             prometheus: crate::sink::prometheus::Config::default(),
+            alert: crate::alert::Config::default(),
             telemetry: crate::telemetry::Config::default(),
         }
     }

@@ -6,11 +6,13 @@
 //! | `summary` | what was received lately, and what did it cost? |
 //! | `calls` | what do the rows of some calls say of themselves? |
 //! | `examples` | which traces are examples of what an alert is about? |
+//! | `day` | what did the last 24 hours sum up to? |
 //! | `doctor` | what do the rows tell about the apps' instrumentation? |
 //! | `landed` | what do the tables hold of these traces? |
 //! | `held` | which rows are there of all traces whose ids begin alike? |
 
 pub mod calls;
+pub mod day;
 pub mod doctor;
 pub mod examples;
 pub mod held;

@@ -15,6 +15,7 @@ const ORDER: &[&str] = &[
     "sink",
     "pipeline",
     "query",
+    "alert",
     "maintain",
     "api",
     "web",

@@ -2,9 +2,8 @@
 
 use crate::dashboards::{
     board::Board,
-    goals,
-    panel::{COUNT, Panel, SHARE, TOKENS, USD, lines, stacked, stat, table},
-    sql::{RANGE, THIS_MONTH, TODAY, calls, requests, retrievals, spent},
+    panel::{COUNT, Panel, SHARE, TOKENS, USD, USD_AN_HOUR, lines, stacked, stat, table},
+    sql::{RANGE, THIS_MONTH, TODAY, calls, pieces, requests, retrievals, spent},
 };
 
 pub fn board() -> Board {
@@ -28,11 +27,15 @@ pub fn board() -> Board {
 fn spending() -> Vec<Panel> {
     let sum = |what: &str, when: &str| format!("SELECT {what} AS \"value\" FROM {}", spent(when));
     vec![
-        stat("Today", "Cost since midnight UTC.")
-            .unit(USD)
-            .decimals(2)
-            .wide(4)
-            .rows(sum("coalesce(sum(cost), 0)", TODAY)),
+        stat(
+            "Today",
+            "Cost since midnight UTC. The alert looks at the last 24 hours.",
+        )
+        .unit(USD)
+        .decimals(2)
+        .goal("cost_usd_per_day")
+        .wide(4)
+        .rows(sum("coalesce(sum(cost), 0)", TODAY)),
         stat("This month", "Cost since the first of the month, UTC.")
             .unit(USD)
             .decimals(2)
@@ -91,11 +94,12 @@ fn usage() -> Vec<Panel> {
     vec![
         stat(
             "Tokens today",
-            "Input and output tokens of counted calls since midnight UTC.",
+            "Input and output tokens of counted calls since midnight UTC. The alert looks at the \
+             last 24 hours.",
         )
         .unit(TOKENS)
         .wide(4)
-        .goal(goals::TOKENS_A_DAY)
+        .goal("tokens_per_day")
         .rows(of_calls(
             "coalesce(sum(prompt_tokens), 0) + coalesce(sum(completion_tokens), 0)",
             TODAY,
@@ -103,11 +107,12 @@ fn usage() -> Vec<Panel> {
         )),
         stat(
             "API requests today",
-            "Counted calls since midnight UTC, embeddings and failed tries included.",
+            "Counted calls since midnight UTC, embeddings and failed tries included. The alert looks \
+             at the last 24 hours.",
         )
         .unit(COUNT)
         .wide(4)
-        .goal(goals::REQUESTS_A_DAY)
+        .goal("model_requests_per_day")
         .rows(of_calls("count(*)", TODAY, "")),
         stat(
             "Mean input",
@@ -116,7 +121,7 @@ fn usage() -> Vec<Panel> {
         .unit(TOKENS)
         .decimals(0)
         .wide(4)
-        .goal(goals::MEAN_INPUT)
+        .goal("input_tokens_mean")
         .rows(of_calls("avg(prompt_tokens)", RANGE, chats)),
         stat(
             "Mean output",
@@ -125,7 +130,7 @@ fn usage() -> Vec<Panel> {
         .unit(TOKENS)
         .decimals(0)
         .wide(4)
-        .goal(goals::MEAN_OUTPUT)
+        .goal("output_tokens_mean")
         .rows(of_calls("avg(completion_tokens)", RANGE, chats)),
         stat(
             "Input from the prompt cache",
@@ -196,7 +201,7 @@ fn over_time() -> Vec<Panel> {
             "The pace of spending as Prometheus sees it, by service: it goes on while the store \
              is down.",
         )
-        .unit(USD)
+        .unit(USD_AN_HOUR)
         .prom(
             "{{service}}",
             "sum by (service) (rate(genai_cost_usd_total{service=~\"$service\", \
@@ -332,7 +337,7 @@ fn savings() -> Vec<Panel> {
 
 /// The rules of the savings panel, one SELECT each.
 fn advice() -> String {
-    let (chats, these) = (calls(RANGE), requests(RANGE));
+    let (chats, parses, these) = (calls(RANGE), pieces(RANGE), requests(RANGE));
     format!(
         "WITH chats AS (SELECT * FROM (SELECT trace_id, coalesce(service_name, 'unknown') AS \
          service, coalesce(operation, call_type) AS operation, coalesce(model, 'unknown') AS \
@@ -345,7 +350,7 @@ fn advice() -> String {
          count(*) OVER (PARTITION BY service) AS of_service FROM chats), \
          again AS (SELECT coalesce(service_name, 'unknown') AS service, coalesce(pipeline, \
          'unknown') AS pipeline, cost, count(*) OVER (PARTITION BY service_name) AS of_service, \
-         regenerated OR trace_id IN (SELECT trace_id FROM json_parses WHERE {these} AND NOT \
+         regenerated OR trace_id IN (SELECT trace_id FROM json_parses WHERE {parses} AND NOT \
          success) AS twice FROM pipeline_requests WHERE {these}) \
          SELECT 'Long input, nothing read from cache' AS rule, service, \
          operation || ', ' || model AS what, count(*) AS calls, \

@@ -2,9 +2,8 @@
 
 use crate::dashboards::{
     board::Board,
-    goals,
     panel::{A_MINUTE, COUNT, MILLIS, Panel, SHARE, USD, lines, stacked, stat, table},
-    sql::{RANGE, calls, requests, retrievals, speech},
+    sql::{RANGE, calls, pieces, requests, retrievals, speech},
 };
 
 pub fn board() -> Board {
@@ -39,7 +38,7 @@ fn reliability() -> Vec<Panel> {
             "Share of requests that failed or ran out of time.",
         )
         .unit(SHARE)
-        .goal(goals::ERRORS)
+        .goal("error_ratio")
         .wide(4)
         .rows(one(
             of(FAILED, "status <> 'pending'"),
@@ -53,7 +52,7 @@ fn reliability() -> Vec<Panel> {
         )
         .unit(SHARE)
         .decimals(2)
-        .goal(goals::AVAILABILITY)
+        .goal("availability_ratio")
         .wide(4)
         .rows(one(
             of("status IN ('success', 'cancelled')", "status <> 'pending'"),
@@ -66,7 +65,7 @@ fn reliability() -> Vec<Panel> {
              this is higher than what users see.",
         )
         .unit(SHARE)
-        .goal(goals::ERRORS)
+        .goal("error_ratio")
         .wide(4)
         .rows(one(
             of(FAILED, "status <> 'pending'"),
@@ -78,7 +77,7 @@ fn reliability() -> Vec<Panel> {
             "Share of model calls that were a retry, or were retried inside.",
         )
         .unit(SHARE)
-        .goal(goals::RETRIES)
+        .goal("retry_ratio")
         .wide(4)
         .rows(one(
             of("retry_count > 0", "TRUE"),
@@ -87,7 +86,7 @@ fn reliability() -> Vec<Panel> {
         )),
         stat("Timeout rate", "Share of model calls that ran out of time.")
             .unit(SHARE)
-            .goal(goals::TIMEOUTS)
+            .goal("timeout_ratio")
             .wide(4)
             .rows(one(
                 of("status = 'timeout'", "status <> 'pending'"),
@@ -117,13 +116,31 @@ fn over_time() -> Vec<Panel> {
             "Share of requests that failed or ran out of time, by pipeline.",
         )
         .unit(SHARE)
-        .goal(goals::ERRORS)
+        .goal("error_ratio")
         .prom(
             "{{pipeline}}",
-            "sum by (pipeline) (rate(genai_requests_total{status=~\"error|timeout\"}\
-             [$__rate_interval])) / sum by (pipeline) (rate(genai_requests_total\
-             [$__rate_interval]))",
+            "sum by (pipeline) (rate(genai_requests_total{status=~\"error|timeout\", \
+             pipeline=~\"$pipeline\"}[$__rate_interval])) / sum by (pipeline) \
+             (rate(genai_requests_total{pipeline=~\"$pipeline\"}[$__rate_interval]))",
         ),
+        stacked(
+            "Failures by what they mean",
+            "Failed model calls, searches, parses and transcriptions a minute, by class of error \
+             and how bad it is. What people do on purpose is left out.",
+        )
+        .unit(A_MINUTE)
+        .prom(
+            "{{class}} ({{severity}})",
+            "sum by (class, severity) (rate(genai_errors_total{alerts=\"yes\", \
+             service=~\"$service\"}[$__rate_interval])) * 60",
+        ),
+        stacked("Failures by stage", "The same by stage of the request.")
+            .unit(A_MINUTE)
+            .prom(
+                "{{stage}}",
+                "sum by (stage) (rate(genai_errors_total{alerts=\"yes\", \
+             service=~\"$service\"}[$__rate_interval])) * 60",
+            ),
         stacked(
             "Failed calls by error",
             "Failed model calls a minute, by class of error.",
@@ -186,7 +203,7 @@ fn breakdowns() -> Vec<Panel> {
              GROUP BY 1, 2 ORDER BY errors DESC LIMIT 20",
             calls(RANGE),
             retrievals(RANGE),
-            requests(RANGE),
+            pieces(RANGE),
             speech(RANGE)
         )),
         table(
@@ -194,9 +211,9 @@ fn breakdowns() -> Vec<Panel> {
             "Where model calls fail. timeouts and retries are shares of the calls.",
         )
         .wide(8)
-        .column_goal("failed", SHARE, goals::ERRORS)
-        .column_goal("timeouts", SHARE, goals::TIMEOUTS)
-        .column_goal("retries", SHARE, goals::RETRIES)
+        .column_goal("failed", SHARE, "error_ratio")
+        .column_goal("timeouts", SHARE, "timeout_ratio")
+        .column_goal("retries", SHARE, "retry_ratio")
         .rows(format!(
             "SELECT coalesce(service_name, 'unknown') AS service, \
              coalesce(model, 'unknown') AS model, count(*) AS calls, {} AS failed, \

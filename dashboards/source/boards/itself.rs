@@ -3,7 +3,8 @@
 use crate::dashboards::{
     board::Board,
     panel::{
-        A_SECOND, AGO, BYTES, COUNT, HOURS, ON, Panel, SECONDS, SHARE, lines, stacked, stat, table,
+        A_SECOND, AGO, BYTES, BYTES_A_SECOND, COUNT, HOURS, OF_A_SECOND, ON, Panel, SECONDS, SHARE,
+        lines, stacked, stat, table,
     },
     sql::RANGE,
 };
@@ -42,6 +43,7 @@ fn now() -> Vec<Panel> {
         )
         .unit(SHARE)
         .decimals(2)
+        .goal("spool_fill_ratio")
         .prom(
             "full",
             "max(spanledger_spool_bytes / spanledger_spool_max_bytes)",
@@ -51,6 +53,7 @@ fn now() -> Vec<Panel> {
             "Age of the oldest request that is not stored yet: how far behind the rows are.",
         )
         .unit(SECONDS)
+        .goal("spool_age_seconds")
         .prom("age", "max(spanledger_spool_oldest_age_seconds)"),
         stat(
             "Rows refused",
@@ -62,15 +65,19 @@ fn now() -> Vec<Panel> {
             "sum(increase(spanledger_store_quarantined_rows_total[$__range])) or vector(0)",
         ),
         stat(
-            "Bytes lost",
-            "Bytes of acknowledged requests that the spool could not read back in this range: a \
-             disk fault. Must stay 0.",
+            "Spans lost",
+            "Spans that were acknowledged and could not be read back from the spool, since the \
+             start of the process: a disk fault. Must stay 0.",
         )
-        .unit(BYTES)
-        .prom(
-            "bytes",
-            "sum(increase(spanledger_spool_damaged_bytes_total{kind=\"damaged\"}[$__range]))",
-        ),
+        .unit(COUNT)
+        .prom("spans", "sum(spanledger_books_spans{entry=\"lost\"})"),
+        stat(
+            "Unaccounted",
+            "Spans received, less all that became of them. Must stay 0, or spans went missing \
+             unseen.",
+        )
+        .unit(COUNT)
+        .prom("spans", "sum(abs(spanledger_books_unbalanced_spans))"),
         stat(
             "Requests refused",
             "OTLP requests that were told to try again in this range, since the spool or its disk \
@@ -80,16 +87,6 @@ fn now() -> Vec<Panel> {
         .prom(
             "refused",
             "sum(increase(spanledger_receive_requests_total{outcome=\"refused\"}[$__range]))",
-        ),
-        stat(
-            "Waiting",
-            "Spans that were taken and are not stored yet, since the start of the process.",
-        )
-        .unit(COUNT)
-        .prom(
-            "spans",
-            "sum(spanledger_receive_spans_total) - \
-             sum(spanledger_lane_spans_total{lane=\"rows\"})",
         ),
     ]
 }
@@ -108,9 +105,9 @@ fn inwards() -> Vec<Panel> {
         ),
         stacked(
             "Bytes by way in",
-            "Bytes of the requests taken, decompressed, by transport and signal.",
+            "Requests taken, decompressed, by transport and signal.",
         )
-        .unit(BYTES)
+        .unit(BYTES_A_SECOND)
         .prom(
             "{{transport}} {{signal}}",
             "sum by (transport, signal) (rate(spanledger_receive_bytes_total[$__rate_interval]))",
@@ -178,10 +175,10 @@ fn through() -> Vec<Panel> {
         ),
         lines(
             "Work of the lanes",
-            "Seconds of mapping, pricing and counting in a second. A lane near 1 is as fast as it \
+            "Share of the time that a lane maps, prices and counts. One near 100 % is as fast as it \
              can be.",
         )
-        .unit(SECONDS)
+        .unit(OF_A_SECOND)
         .prom(
             "{{lane}}",
             "sum by (lane) (rate(spanledger_lane_refine_seconds_total[$__rate_interval]))",
@@ -232,8 +229,7 @@ fn out() -> Vec<Panel> {
         ),
         table(
             "Tables",
-            "Size on disk, with indexes, of each table and its day partitions; the oldest and \
-             newest row of those with times.",
+            "Size on disk, with indexes, of each table with its day partitions.",
         )
         .column("size", BYTES)
         .rows(
@@ -249,8 +245,8 @@ fn out() -> Vec<Panel> {
 
 fn process() -> Vec<Panel> {
     vec![
-        lines("CPU", "Seconds of CPU time in a second.")
-            .unit(SECONDS)
+        lines("CPU", "CPU time of each instance.")
+            .unit(OF_A_SECOND)
             .wide(8)
             .prom(
                 "{{instance}}",

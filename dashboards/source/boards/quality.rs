@@ -2,12 +2,11 @@
 
 use crate::dashboards::{
     board::Board,
-    goals,
     panel::{
         A_MINUTE, COUNT, MILLIS, Panel, SCORE, SHARE, USD, gauges, heatmap, lines, stacked, stat,
         table,
     },
-    sql::{RANGE, calls, requests, retrievals},
+    sql::{RANGE, calls, pieces, requests, retrievals},
 };
 
 pub fn board() -> Board {
@@ -42,7 +41,7 @@ fn goals_row() -> Vec<Panel> {
             "Share of requests that found a match, of those that say whether they did.",
         )
         .unit(SHARE)
-        .goal(goals::MATCHED)
+        .goal("match_ratio")
         .rows(one(
             share("matched", "matched IS NOT NULL"),
             "pipeline_requests",
@@ -54,7 +53,7 @@ fn goals_row() -> Vec<Panel> {
         )
         .unit(SCORE)
         .decimals(2)
-        .goal(goals::CONFIDENCE)
+        .goal("confidence_mean")
         .rows(one(
             "avg(confidence)".into(),
             "pipeline_requests",
@@ -65,18 +64,18 @@ fn goals_row() -> Vec<Panel> {
             "Share of parses of a model's JSON that succeeded, after a repair or without.",
         )
         .unit(SHARE)
-        .goal(goals::JSON_PARSED)
+        .goal("json_parse_ratio")
         .rows(one(
             share("success", "success IS NOT NULL"),
             "json_parses",
-            requests(RANGE),
+            pieces(RANGE),
         )),
         stat(
             "Fallback rate",
             "Share of requests that used a fallback answer, of those that say whether they did.",
         )
         .unit(SHARE)
-        .goal(goals::FALLBACK)
+        .goal("fallback_ratio")
         .rows(one(
             share("fallback", "fallback IS NOT NULL"),
             "pipeline_requests",
@@ -87,6 +86,7 @@ fn goals_row() -> Vec<Panel> {
             "Share of model calls that ended well. Each try counts as a call.",
         )
         .unit(SHARE)
+        .goal("model_call_success_ratio")
         .more("errors")
         .rows(one(
             share("status = 'success'", "status <> 'pending'"),
@@ -99,6 +99,7 @@ fn goals_row() -> Vec<Panel> {
              Reranks are no searches.",
         )
         .unit(SHARE)
+        .goal("retrieval_hit_ratio")
         .rows(one(
             share("hits > 0", "hits IS NOT NULL"),
             "retrievals",
@@ -125,7 +126,7 @@ fn goals_row() -> Vec<Panel> {
         .rows(one(
             share("hit", "hit IS NOT NULL"),
             "cache_lookups",
-            requests(RANGE),
+            pieces(RANGE),
         )),
     ]
 }
@@ -145,6 +146,28 @@ fn over_time() -> Vec<Panel> {
             share("fallback", "fallback IS NOT NULL"),
             requests(RANGE)
         )),
+        lines(
+            "Matches by framework",
+            "Share of requests that found a match, of those that say whether they did.",
+        )
+        .unit(SHARE)
+        .goal("match_ratio")
+        .prom(
+            "{{framework}}",
+            "sum by (framework) (rate(genai_matches_total{result=\"matched\"}[$__rate_interval])) \
+             / sum by (framework) (rate(genai_matches_total[$__rate_interval]))",
+        ),
+        lines(
+            "Fallbacks by framework",
+            "Share of requests that used a fallback answer, of those that say whether they did.",
+        )
+        .unit(SHARE)
+        .goal("fallback_ratio")
+        .prom(
+            "{{framework}}",
+            "sum by (framework) (rate(genai_fallbacks_total{result=\"used\"}[$__rate_interval])) \
+             / sum by (framework) (rate(genai_fallbacks_total[$__rate_interval]))",
+        ),
         stacked(
             "JSON parses",
             "Parses of a model's JSON a minute: success, after a repair, failure.",
@@ -184,10 +207,10 @@ fn by_framework() -> Vec<Panel> {
              for once more.",
         )
         .wide(16)
-        .column_goal("matched", SHARE, goals::MATCHED)
-        .column_goal("confidence", SCORE, goals::CONFIDENCE)
-        .column_goal("fell back", SHARE, goals::FALLBACK)
-        .column_goal("failed", SHARE, goals::ERRORS)
+        .column_goal("matched", SHARE, "match_ratio")
+        .column_goal("confidence", SCORE, "confidence_mean")
+        .column_goal("fell back", SHARE, "fallback_ratio")
+        .column_goal("failed", SHARE, "error_ratio")
         .column("regenerated", SHARE)
         .column("p95", MILLIS)
         .column("cost each", USD)
@@ -205,7 +228,7 @@ fn by_framework() -> Vec<Panel> {
             requests(RANGE)
         )),
         gauges(
-            "Matches by framework",
+            "Share of matches",
             "How the requests that found a match divide among the frameworks.",
         )
         .unit(SHARE)
@@ -229,7 +252,7 @@ fn retrieval() -> Vec<Panel> {
         )
         .column("hit rate", SHARE)
         .column("best score", SCORE)
-        .column_goal("p95", MILLIS, goals::VECTOR_SEARCH.milliseconds())
+        .column_goal("p95", MILLIS, "vector_search_seconds")
         .rows(format!(
             "SELECT coalesce(collection_name, 'unknown') AS collection, \
              max(db_system) AS store, count(*) AS searches, {} AS \"hit rate\", \
@@ -260,13 +283,13 @@ fn retrieval() -> Vec<Panel> {
              {} AS \"hit rate\" FROM cache_lookups WHERE {} \
              GROUP BY 1, 2 ORDER BY looks DESC LIMIT 50",
             share("hit", "TRUE"),
-            requests(RANGE)
+            pieces(RANGE)
         )),
         table(
             "JSON parses by service",
             "repaired: parsed after mending; fell back: a fixed answer took its place.",
         )
-        .column_goal("parsed", SHARE, goals::JSON_PARSED)
+        .column_goal("parsed", SHARE, "json_parse_ratio")
         .column("repaired", SHARE)
         .column("fell back", SHARE)
         .column("mean", MILLIS)
@@ -278,7 +301,7 @@ fn retrieval() -> Vec<Panel> {
             share("success", "TRUE"),
             share("repaired", "repaired IS NOT NULL"),
             share("fallback", "fallback IS NOT NULL"),
-            requests(RANGE)
+            pieces(RANGE)
         )),
     ]
 }

@@ -2,10 +2,9 @@
 
 use crate::dashboards::{
     board::Board,
-    goals,
     panel::{
-        A_MINUTE, COUNT, MILLIS, Panel, SECONDS, SHARE, TOKENS, USD, USD_AN_HOUR, bars, gauges,
-        heatmap, lines, stacked, stat, table,
+        A_MINUTE, COUNT, MILLIS, Panel, SECONDS, SHARE, TOKENS, TOKENS_A_SECOND, USD, USD_AN_HOUR,
+        bars, gauges, heatmap, lines, stacked, stat, table,
     },
     sql::{FIVE_MINUTES, RANGE, TODAY, calls, requests, spent},
 };
@@ -14,19 +13,22 @@ use crate::dashboards::{
 const CALL_SECONDS: &str = "gen_ai_client_operation_duration_seconds_bucket{\
     gen_ai_operation_name=\"chat\", service_name=~\"$service\", gen_ai_request_model=~\"$model\"}";
 
+/// Duration of requests, by what the variable chooses.
+const REQUEST_SECONDS: &str = "genai_request_duration_seconds_bucket{pipeline=~\"$pipeline\"}";
+
 pub fn board() -> Board {
     Board::new(
         "realtime",
         "What happens now. For on-call people: start here, then follow the links.",
         "now-1h",
-        "10s",
+        "15s",
     )
     .row("Now", now())
     .row("Last five minutes", five_minutes())
     .row("Response time", response_time())
     .row("Where the time goes", stages())
     .row("Traffic", traffic())
-    .row("Requests", latest())
+    .row("Models and requests", latest())
 }
 
 fn quantile(q: f64, series: &str, window: &str, by: &str) -> String {
@@ -34,26 +36,25 @@ fn quantile(q: f64, series: &str, window: &str, by: &str) -> String {
 }
 
 fn now() -> Vec<Panel> {
-    let requests_seconds = "genai_request_duration_seconds_bucket";
     vec![
         stat(
             "Response time p95",
-            "95 of 100 requests of the last 5 minutes took at most this long. Between two edges \
-             of the histogram it is interpolated; the table below is exact.",
+            "95 of 100 requests of the last 5 minutes took at most this long. Exact at the levels, \
+             interpolated between; the table below is exact.",
         )
         .unit(SECONDS)
-        .goal(goals::RESPONSE_P95)
+        .goal("response_time_p95_seconds")
         .none("no requests")
-        .prom("p95", quantile(0.95, requests_seconds, "5m", "")),
+        .prom("p95", quantile(0.95, REQUEST_SECONDS, "5m", "")),
         stat(
             "Response time p99",
-            "99 of 100 requests of the last 5 minutes took at most this long, interpolated \
-             between the edges of the histogram.",
+            "99 of 100 requests of the last 5 minutes took at most this long. Exact at the levels, \
+             interpolated between.",
         )
         .unit(SECONDS)
-        .goal(goals::RESPONSE_P99)
+        .goal("response_time_p99_seconds")
         .none("no requests")
-        .prom("p99", quantile(0.99, requests_seconds, "5m", "")),
+        .prom("p99", quantile(0.99, REQUEST_SECONDS, "5m", "")),
         stat(
             "Requests",
             "Requests a minute, over the last 5 minutes. Low is only bad where there should be \
@@ -61,27 +62,29 @@ fn now() -> Vec<Panel> {
         )
         .unit(A_MINUTE)
         .decimals(1)
-        .goal(goals::THROUGHPUT)
-        .prom("requests", "sum(rate(genai_requests_total[5m])) * 60"),
+        .goal("requests_per_minute")
+        .prom("requests", "sum(rate(genai_requests_total{pipeline=~\"$pipeline\"}[5m])) * 60"),
         stat(
             "Error rate",
             "Share of the requests of the last 5 minutes that failed or ran out of time.",
         )
         .unit(SHARE)
-        .goal(goals::ERRORS)
+        .goal("error_ratio")
         .none("no requests")
         .more("errors")
         .prom(
             "error rate",
-            "(sum(rate(genai_requests_total{status=~\"error|timeout\"}[5m])) or vector(0)) / \
-             (sum(rate(genai_requests_total[5m])) > 0)",
+            "(sum(rate(genai_requests_total{status=~\"error|timeout\", \
+             pipeline=~\"$pipeline\"}[5m])) or vector(0)) \
+             / (sum(rate(genai_requests_total{pipeline=~\"$pipeline\"}[5m])) > 0)",
         ),
         stat(
             "LLM call p95",
-            "95 of 100 chat calls of the last 5 minutes took at most this long.",
+            "95 of 100 chat calls of the last 5 minutes took at most this long, interpolated between \
+             the edges of the histogram (10, 20, 41, 82 s): the table of models is exact.",
         )
         .unit(SECONDS)
-        .goal(goals::LLM_CALL)
+        .goal("model_call_seconds")
         .none("no calls")
         .prom("p95", quantile(0.95, CALL_SECONDS, "5m", "")),
         stat(
@@ -90,7 +93,7 @@ fn now() -> Vec<Panel> {
              reasoning are in it.",
         )
         .unit(TOKENS)
-        .goal(goals::TOKENS_A_DAY)
+        .goal("tokens_per_day")
         .more("cost")
         .rows(format!(
             "SELECT coalesce(sum(prompt_tokens), 0) + coalesce(sum(completion_tokens), 0) AS \
@@ -104,6 +107,7 @@ fn now() -> Vec<Panel> {
         )
         .unit(USD)
         .decimals(2)
+        .goal("cost_usd_per_day")
         .more("cost")
         .rows(format!(
             "SELECT coalesce(sum(cost), 0) AS cost FROM {}",
@@ -126,18 +130,24 @@ fn five_minutes() -> Vec<Panel> {
     vec![
         stat(
             "Requests of the last 5 minutes",
-            "Requests, those that went well and those that failed or ran out of time; retries of \
-             model calls; model calls that ran out of time. Live, so a series' very first event \
+            "Requests, those that went well and those that failed or ran out of time; retries and \
+             timeouts of the model calls of all pipelines. Live, so a series' very first event \
              may be missing: the table beside it is exact.",
         )
         .unit(COUNT)
         .wide(10)
         .high(6)
-        .prom("requests", counted("genai_requests_total"))
-        .prom("ok", counted("genai_requests_total{status=\"success\"}"))
+        .prom(
+            "requests",
+            counted("genai_requests_total{pipeline=~\"$pipeline\"}"),
+        )
+        .prom(
+            "ok",
+            counted("genai_requests_total{status=\"success\", pipeline=~\"$pipeline\"}"),
+        )
         .prom(
             "failed",
-            counted("genai_requests_total{status=~\"error|timeout\"}"),
+            counted("genai_requests_total{status=~\"error|timeout\", pipeline=~\"$pipeline\"}"),
         )
         .prom("retries", counted("genai_retries_total"))
         .prom("timeouts", counted("genai_timeouts_total")),
@@ -148,7 +158,7 @@ fn five_minutes() -> Vec<Panel> {
         )
         .wide(14)
         .high(6)
-        .column_goal("p95", MILLIS, goals::RESPONSE_P95.milliseconds())
+        .column_goal("p95", MILLIS, "response_time_p95_seconds")
         .rows(format!(
             "WITH asked AS (SELECT coalesce(service_name, 'unknown') AS service, \
              count(*) AS requests, count(*) FILTER (WHERE status = 'success') AS ok, \
@@ -169,7 +179,6 @@ fn five_minutes() -> Vec<Panel> {
 }
 
 fn response_time() -> Vec<Panel> {
-    let requests_seconds = "genai_request_duration_seconds_bucket";
     let every = "$__rate_interval";
     vec![
         lines(
@@ -178,10 +187,10 @@ fn response_time() -> Vec<Panel> {
              took at most this long.",
         )
         .unit(SECONDS)
-        .goal(goals::RESPONSE_P95)
-        .prom("p50", quantile(0.5, requests_seconds, every, ""))
-        .prom("p95", quantile(0.95, requests_seconds, every, ""))
-        .prom("p99", quantile(0.99, requests_seconds, every, "")),
+        .goal("response_time_p95_seconds")
+        .prom("p50", quantile(0.5, REQUEST_SECONDS, every, ""))
+        .prom("p95", quantile(0.95, REQUEST_SECONDS, every, ""))
+        .prom("p99", quantile(0.99, REQUEST_SECONDS, every, "")),
         heatmap(
             "How long requests take",
             "Requests by duration: two bands mean two kinds of requests, which no percentile shows.",
@@ -189,14 +198,15 @@ fn response_time() -> Vec<Panel> {
         .unit(SECONDS)
         .prom(
             "{{le}}",
-            "sum by (le) (increase(genai_request_duration_seconds_bucket[$__rate_interval]))",
+            "sum by (le) (increase(genai_request_duration_seconds_bucket{pipeline=~\"$pipeline\"}\
+             [$__rate_interval]))",
         ),
         lines(
             "LLM call p95 by model",
             "95 of 100 chat calls took at most this long.",
         )
         .unit(SECONDS)
-        .goal(goals::LLM_CALL)
+        .goal("model_call_seconds")
         .prom(
             "{{gen_ai_request_model}}",
             quantile(0.95, CALL_SECONDS, every, ", gen_ai_request_model"),
@@ -255,9 +265,9 @@ fn stages() -> Vec<Panel> {
             "95 of 100 pieces of work of a stage took at most this long in the last 5 minutes.",
         )
         .unit(SECONDS)
-        .column_goal("embedding", SECONDS, goals::EMBEDDING)
-        .column_goal("vector_search", SECONDS, goals::VECTOR_SEARCH)
-        .column_goal("llm", SECONDS, goals::LLM_CALL)
+        .column_goal("embedding", SECONDS, "embedding_seconds")
+        .column_goal("vector_search", SECONDS, "vector_search_seconds")
+        .column_goal("llm", SECONDS, "model_call_seconds")
         .prom("{{stage}}", quantile(0.95, stage, "5m", ", stage")),
         lines(
             "Stage p95 over time",
@@ -281,7 +291,8 @@ fn traffic() -> Vec<Panel> {
         .unit(A_MINUTE)
         .prom(
             "{{status}}",
-            "sum by (status) (rate(genai_requests_total[$__rate_interval])) * 60",
+            "sum by (status) (rate(genai_requests_total{pipeline=~\"$pipeline\"}\
+                 [$__rate_interval])) * 60",
         ),
         stacked(
             "Calls by model",
@@ -326,6 +337,31 @@ fn latest() -> Vec<Panel> {
         )
     };
     vec![
+        table(
+            "Models",
+            "Model calls by model, exact: how many ended well, how long they took (mean, half of them, \
+             95 of 100), when the first token came, how quickly the answer was written.",
+        )
+        .wide(24)
+        .column_goal("ok", SHARE, "model_call_success_ratio")
+        .column("mean", MILLIS)
+        .column("p50", MILLIS)
+        .column_goal("p95", MILLIS, "model_call_seconds")
+        .column("first token p50", MILLIS)
+        .column("output", TOKENS_A_SECOND)
+        .rows(format!(
+            "SELECT coalesce(provider, 'unknown') AS provider, coalesce(model, 'unknown') AS \
+             model, count(*) AS calls, CAST(count(*) FILTER (WHERE status = 'success') AS double \
+             precision) / nullif(count(*) FILTER (WHERE status <> 'pending'), 0) AS ok, \
+             avg(latency_ms) AS mean, \
+             percentile_cont(0.5) WITHIN GROUP (ORDER BY latency_ms) AS p50, \
+             percentile_cont(0.95) WITHIN GROUP (ORDER BY latency_ms) AS p95, \
+             percentile_cont(0.5) WITHIN GROUP (ORDER BY ttft_ms) AS \"first token p50\", \
+             1000 * sum(completion_tokens) / nullif(sum(latency_ms) \
+             FILTER (WHERE completion_tokens > 0), 0) AS output \
+             FROM llm_calls WHERE {} GROUP BY 1, 2 ORDER BY calls DESC LIMIT 50",
+            calls(RANGE)
+        )),
         table(
             "Latest requests",
             "The last 20. A click on a trace opens it.",

@@ -2,7 +2,6 @@
 
 use crate::dashboards::{
     board::Board,
-    goals,
     panel::{COUNT, FACTOR, HOURS, Panel, SECONDS, SHARE, USD, Unit, lines, stacked, stat, table},
     sql::{RANGE, speech},
 };
@@ -44,7 +43,7 @@ fn numbers() -> Vec<Panel> {
             "Share of the ended transcriptions that failed.",
         )
         .unit(SHARE)
-        .goal(goals::ERRORS)
+        .goal("error_ratio")
         .rows(ended(
             "CAST(count(*) FILTER (WHERE event_type = 'error') AS double precision) \
              / nullif(count(*), 0)",

@@ -92,15 +92,13 @@ fn numbers() -> Vec<Panel> {
 
 fn over_time() -> Vec<Panel> {
     vec![
-        stacked(
-            "Requests by pipeline",
-            "Requests a minute, of all services.",
-        )
-        .unit(A_MINUTE)
-        .prom(
-            "{{pipeline}}",
-            "sum by (pipeline) (rate(genai_requests_total[$__rate_interval])) * 60",
-        ),
+        stacked("Requests by pipeline", "Requests a minute, by pipeline.")
+            .unit(A_MINUTE)
+            .prom(
+                "{{pipeline}}",
+                "sum by (pipeline) (rate(genai_requests_total{pipeline=~\"$pipeline\"}\
+             [$__rate_interval])) * 60",
+            ),
         lines(
             "Users and conversations",
             "Users and sessions with a request in each interval.",

@@ -14,7 +14,7 @@ use crate::support::{
 };
 
 /// What must never be in a message.
-const PROMPT: &str = "warranty of the blue kettle";
+const PROMPT: &str = "You answer questions of customers";
 
 /// Copies a shipped file, with what a test can't wait for changed. Each change must apply.
 fn copy(from: &str, to: &Path, changes: &[(&str, &str)]) {
@@ -26,7 +26,7 @@ fn copy(from: &str, to: &Path, changes: &[(&str, &str)]) {
     std::fs::write(to, content).unwrap();
 }
 
-/// A trace whose model call failed with this error; its prompt is there as in any other.
+/// A trace whose model call and request failed with this error; its prompt is there as in any other.
 fn failed(trace: u64, error: &str, message: &str) -> Vec<Span> {
     let mut spans = rag_trace(trace);
     for at in [2, 4] {
@@ -177,7 +177,10 @@ fn faults_reach_slack_as_warning_and_as_critical() {
             words(message).contains("/runbook/ErrorsOfClass#traces|Example traces>"),
             "{message}"
         );
-        assert!(words(message).contains("/d/errors|Dashboard>"), "{message}");
+        assert!(
+            words(message).contains("/d/spanledger-errors|Dashboard>"),
+            "{message}"
+        );
     }
     // Names come from outside.
     let failing = find("failing requests", &|m| title(m).contains("ErrorRateHigh"));
@@ -204,4 +207,64 @@ fn faults_reach_slack_as_warning_and_as_critical() {
             "it goes to the heartbeat alone"
         );
     }
+}
+
+/// The same without Prometheus: SQLite, one process.
+#[test]
+fn the_service_tells_slack_itself() {
+    let folder = Folder::new("alarm");
+    let slack = Slack::start();
+    let secret = folder.path().join("slack_url");
+    std::fs::write(&secret, format!("{}\n", slack.url)).unwrap();
+    let service = Service::start_with(
+        &folder.path().join("data"),
+        &[
+            ("SPANLEDGER_ALERT__SLACK_URL_FILE", secret.to_str().unwrap()),
+            ("SPANLEDGER_ALERT__EVERY_SECONDS", "1"),
+            ("SPANLEDGER_ALERT__LINK", "https://ledger.example.test/"),
+        ],
+    );
+    let down = |trace| failed(trace, "503", "upstream <unavailable>");
+    send(&service, (0..5).flat_map(down).collect());
+    let broken = [("Content-Type", "application/x-protobuf")];
+    let (status, ..) = post(&service.otlp_http, "/v1/traces", &broken, b"\xff\xffnone");
+    assert_eq!(status, 400);
+
+    let mut seen = Vec::new();
+    slack.wait_for("a critical", &mut seen, |m| {
+        title(m).starts_with("[CRITICAL] ErrorsOfClass provider_api shop-rag")
+    });
+    let critical = seen.pop().unwrap();
+    assert!(words(&critical).contains("5 in 10 minutes"), "{critical}");
+    assert!(
+        words(&critical).contains("critical is 3 or more."),
+        "{critical}"
+    );
+    // The traces of these very calls.
+    let mut ids = (0..5).flat_map(rag_trace).map(|span| span.trace_id);
+    let hex = |id: Vec<u8>| {
+        id.iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    let is_linked = |id| {
+        words(&critical).contains(&format!("<https://ledger.example.test/traces/{}|", hex(id)))
+    };
+    assert!(ids.any(is_linked), "{critical}");
+    let is_warning = |m: &Value| title(m) == "[WARNING] SpansRejected";
+    if !seen.iter().any(is_warning) {
+        slack.wait_for("a warning", &mut seen, is_warning);
+    }
+    assert!(service.metric("spanledger_alert_messages_total", &["sent"]) >= 1.0);
+    assert_eq!(
+        service.metric("spanledger_alert_messages_total", &["failed"]),
+        0.0
+    );
+    for message in seen.iter().chain([&critical]) {
+        assert!(!message.to_string().contains(PROMPT), "{message}");
+    }
+    assert!(
+        !service.log().contains("/services/T0"),
+        "the webhook is a secret"
+    );
 }

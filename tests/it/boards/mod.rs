@@ -6,11 +6,13 @@
 //! | `json` | reads a dashboard's panels, targets and variables |
 //! | `rules` | what Grafana, and people, expect of the JSON |
 //! | `grafana` | fills in variables and macros as Grafana does |
-//! | `live` | the demo's data in both servers, and the questions |
+//! | `answers` | the demo's data in both servers, and what is wrong with a board's answers |
+//! | `live` | asks everything |
 //! | `prometheus` | a Prometheus of the test's own |
 //!
 //! Grafana itself does not run here: how the boards look is not tested.
 
+mod answers;
 mod grafana;
 mod json;
 mod live;

@@ -1,23 +1,21 @@
-//! A Prometheus of the test's own.
+//! What Prometheus answers to the boards.
 
-use std::{
-    net::TcpListener,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::process::{Folder, get};
+use crate::support::{
+    monitoring::Server,
+    process::{Folder, get},
+};
 
-/// How long a start, or a scrape that must come, may take on a busy machine.
+/// How long a scrape that must come may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running server. Killed when dropped.
+/// A Prometheus of the test's own.
 pub struct Prometheus {
-    process: Child,
-    address: String,
-    folder: Folder,
+    server: Server,
+    _folder: Folder,
 }
 
 impl Prometheus {
@@ -30,41 +28,13 @@ impl Prometheus {
              scrape_configs: [{{job_name: spanledger, static_configs: [{{targets: ['{target}']}}]}}]\n"
         );
         let rules = "groups: [{name: test, rules: [{alert: Always, expr: vector(1)}]}]\n";
-        std::fs::write(folder.path().join("prometheus.yml"), config).unwrap();
+        let file = folder.path().join("prometheus.yml");
+        std::fs::write(&file, config).unwrap();
         std::fs::write(folder.path().join("rules.yml"), rules).unwrap();
-        let address = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .to_string();
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let process = Command::new("prometheus")
-            .arg("--config.file=prometheus.yml")
-            .arg("--storage.tsdb.path=data")
-            .arg(format!("--web.listen-address={address}"))
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("Prometheus is not installed: tests/run installs it (Debian: prometheus)");
-        let mut server = Self {
-            process,
-            address,
-            folder,
-        };
-        let started = Instant::now();
-        while std::net::TcpStream::connect(&server.address).is_err()
-            || get(&server.address, "/-/ready").0 != 200
-        {
-            let log = || std::fs::read_to_string(server.folder.path().join("log"));
-            if let Some(status) = server.process.try_wait().unwrap() {
-                panic!("Prometheus ended: {status}\n{}", log().unwrap());
-            }
-            assert!(started.elapsed() < PATIENCE, "{}", log().unwrap());
-            std::thread::sleep(Duration::from_millis(50));
+        Self {
+            server: Server::prometheus(&file, folder.path()),
+            _folder: folder,
         }
-        server
     }
 
     /// Waits until a scrape has seen this query give this number.
@@ -121,21 +91,13 @@ impl Prometheus {
             .map(|(name, value)| format!("{name}={}", encoded(value)))
             .collect();
         let path = format!("/api/v1/{path}?{}", arguments.join("&"));
-        let (_, body) = get(&self.address, &path);
+        let (_, body) = get(&self.server.address, &path);
         let answer: Value =
             serde_json::from_str(&body).map_err(|error| format!("{error}: {body}"))?;
         match answer["status"] == "success" {
             true => Ok(answer["data"].clone()),
             false => Err(answer["error"].to_string()),
         }
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        // Already gone: then both calls fail, and that is fine.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

@@ -45,3 +45,25 @@ fn no_password_is_in_the_repository() {
         ["      password: $__file{/run/secrets/spanledger_reader_password}"]
     );
 }
+
+/// The link of an alert leads to a board.
+#[test]
+fn alerts_name_boards() {
+    let project = |path: &str| {
+        std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    };
+    let uids: Vec<String> = committed()
+        .iter()
+        .map(|(_, board)| text(board, "uid").to_owned())
+        .collect();
+    let template = project("config/alertmanager.tmpl");
+    assert!(template.contains("/d/spanledger-{{ .CommonAnnotations.dashboard }}"));
+    let mut named = 0;
+    for line in project("config/rules/alerts.yml").lines() {
+        if let Some(board) = line.trim().strip_prefix("dashboard: ") {
+            assert!(uids.contains(&format!("spanledger-{board}")), "{board}");
+            named += 1;
+        }
+    }
+    assert!(named > 30, "{named}");
+}

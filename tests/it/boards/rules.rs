@@ -18,8 +18,9 @@ const TYPES: [&str; 6] = [
     "heatmap",
 ];
 /// Grafana's ids of the units that are in use.
-const UNITS: [&str; 11] = [
+const UNITS: [&str; 12] = [
     "none",
+    "Bps",
     "short",
     "percentunit",
     "currencyUSD",
