@@ -11,6 +11,7 @@ mod crash;
 #[path = "../../dashboards/source/mod.rs"]
 mod dashboards;
 mod demo;
+mod deploy;
 mod load;
 mod refusals;
 mod sdk_python;

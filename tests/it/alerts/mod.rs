@@ -1,6 +1,6 @@
 //! Alerts: the rules are right, tested and explained, and their messages arrive.
 
 mod delivery;
-mod names;
-mod rules;
+pub mod names;
+pub mod rules;
 mod runbook;

@@ -13,15 +13,15 @@ use crate::support::{
 
 /// Names in a PromQL expression.
 #[derive(Default)]
-struct Named {
-    metrics: BTreeSet<String>,
+pub struct Named {
+    pub metrics: BTreeSet<String>,
     /// (metric, label) of matchers.
     matched: BTreeSet<(String, String)>,
 }
 
 /// Reads an expression as far as names go: words outside of braces and of the label lists of
 /// by, on and their like that are no functions are metrics.
-fn named(expr: &str) -> Named {
+pub fn named(expr: &str) -> Named {
     let mut named = Named::default();
     let mut rest = expr;
     let mut last_word = String::new();
@@ -86,7 +86,7 @@ fn names_are_found_in_expressions() {
 }
 
 /// Metrics of the running service, with the labels they are seen with.
-fn of_the_binary() -> BTreeMap<String, BTreeSet<String>> {
+pub fn of_the_binary() -> BTreeMap<String, BTreeSet<String>> {
     let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (name, labels, _) in names::ALL {
         let labels: BTreeSet<String> = labels.iter().map(|label| (*label).to_owned()).collect();
