@@ -22,6 +22,7 @@ use crate::{
     alert::Alarm,
     api,
     config::Config,
+    health::{Health, Round},
     maintain,
     pipeline::{self, Books, Lane, Lookahead, Observed, Refiner, Rows},
     receive::{self, Receivers},
@@ -43,6 +44,7 @@ pub struct App {
     rows: Lane,
     lookahead: Lookahead,
     alarm: Option<Alarm>,
+    round: Round,
     listening: Listening,
 }
 
@@ -111,12 +113,21 @@ impl App {
             &registry,
             Arc::clone(&store),
         )?;
+        let health = Health::default();
+        let round = Round::new(
+            &config.health,
+            health.clone(),
+            listening.otlp_http,
+            &registry,
+            Arc::clone(&store),
+        )?;
         let ready = api::Ready::default();
         let state = api::State::new(
             registry,
             ready.clone(),
             Arc::clone(&spool),
             Arc::clone(&store),
+            health,
         );
         let router = api::router(state.clone()).merge(web::router(state, listening.endpoints()));
         Ok(Self {
@@ -130,6 +141,7 @@ impl App {
             rows,
             lookahead,
             alarm,
+            round,
             listening,
         })
     }
@@ -167,6 +179,7 @@ impl App {
             rows,
             lookahead,
             alarm,
+            round,
             listening,
         } = self;
         listening
@@ -189,6 +202,13 @@ impl App {
             passed,
             ended.clone(),
         ));
+        {
+            let ended = ended.clone();
+            house.spawn(async move {
+                round.run(ended).await;
+                Ok(())
+            });
+        }
         if let Some(alarm) = alarm {
             let ended = ended.clone();
             house.spawn(async move {
@@ -214,6 +234,9 @@ impl App {
             Some(end) = lanes.join_next() => Some(fault("lane", flat(end))),
             Some(end) = house.join_next() => Some(fault("page server, maintenance or alarm", flat(end))),
         };
+        if fault.is_some() {
+            ready.fail();
+        }
         ready.set(false);
         stop.soon.cancel();
         let draining = async {

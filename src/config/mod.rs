@@ -39,6 +39,8 @@ pub struct Config {
     pub prometheus: crate::sink::prometheus::Config,
     /// Alerts without Prometheus.
     pub alert: crate::alert::Config,
+    /// Health checks.
+    pub health: crate::health::Config,
     /// Our own logs and traces.
     pub telemetry: crate::telemetry::Config,
 }
@@ -84,6 +86,7 @@ impl Default for Config {
             pipeline: crate::pipeline::Config::default(),
             prometheus: crate::sink::prometheus::Config::default(),
             alert: crate::alert::Config::default(),
+            health: crate::health::Config::default(),
             telemetry: crate::telemetry::Config::default(),
         }
     }

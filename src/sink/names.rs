@@ -54,6 +54,8 @@ names! {
         "Model call spans that feed no other metric, since another span stands for the same call.";
     STAGE_DURATION = "genai_stage_duration_seconds" ["stage"]
         "Duration of each piece of work in a stage.";
+    STAGE_SUCCESS = "genai_stage_last_success_timestamp_seconds" ["stage"]
+        "When the newest successful piece of work in a stage ended, Unix time.";
     REQUESTS = "genai_requests_total" ["pipeline", "framework", "status"]
         "Requests, as their root spans saw them.";
     REQUEST_DURATION = "genai_request_duration_seconds" ["pipeline"]

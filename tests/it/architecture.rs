@@ -16,6 +16,7 @@ const ORDER: &[&str] = &[
     "pipeline",
     "query",
     "alert",
+    "health",
     "maintain",
     "api",
     "web",

@@ -12,6 +12,7 @@ mod crash;
 mod dashboards;
 mod demo;
 mod deploy;
+mod health;
 mod load;
 mod refusals;
 mod sdk_python;

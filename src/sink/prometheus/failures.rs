@@ -1,12 +1,12 @@
-//! What failed, by what the error means; and who sends at all.
+//! What failed, by what the error means; what last succeeded; and who sends at all.
 
 use std::sync::Arc;
 
 use prometheus::{Error, IntCounter};
 
-use super::family::{IntCounters, Maker};
+use super::family::{Gauges, IntCounters, Maker};
 use crate::{
-    record::{CallType, ErrorClass, Record, Stage, Status, SttEventType},
+    record::{CallType, ErrorClass, LlmCall, Record, Retrieval, Stage, Status, SttEventType},
     sink::{
         labels::{Label, Labels},
         names,
@@ -17,6 +17,7 @@ use crate::{
 pub(super) struct Failures {
     errors: IntCounters<5>,
     services: IntCounters<1>,
+    succeeded: Gauges<1>,
     /// The service of the last record: records come in runs.
     last: Option<(Option<Arc<str>>, Arc<str>, IntCounter)>,
 }
@@ -26,6 +27,7 @@ impl Failures {
         Ok(Self {
             errors: maker.int_counters(&names::ERRORS)?,
             services: maker.int_counters(&names::SERVICE_RECORDS)?,
+            succeeded: maker.gauges(&names::STAGE_SUCCESS)?,
             last: None,
         })
     }
@@ -45,6 +47,10 @@ impl Failures {
                 service
             }
         };
+        if let (Some(stage), Some(end)) = (success(record), record.header().completed_at) {
+            let ended = self.succeeded.with([stage.as_str()]);
+            ended.set(ended.get().max(end as f64 / 1e9));
+        }
         if let Some((stage, class)) = failure(record) {
             let alerts = if class.alerts() { "yes" } else { "no" };
             let (severity, stage) = (class.severity().as_str(), stage.as_str());
@@ -55,35 +61,52 @@ impl Failures {
     }
 }
 
+/// The stage that succeeded.
+fn success(record: &Record) -> Option<Stage> {
+    match record {
+        Record::LlmCall(call) if call.status == Status::Success => Some(stage_of(call)),
+        Record::SttEvent(event) if event.event_type == SttEventType::Complete => Some(Stage::Stt),
+        Record::Retrieval(search) if search.status == Status::Success => {
+            Some(stage_of_search(search))
+        }
+        Record::JsonParse(parse) if parse.success => Some(Stage::JsonParsing),
+        _ => None,
+    }
+}
+
+fn stage_of(call: &LlmCall) -> Stage {
+    match call.call_type {
+        CallType::Embedding => Stage::Embedding,
+        _ => Stage::Llm,
+    }
+}
+
+fn stage_of_search(search: &Retrieval) -> Stage {
+    match search.rerank_model {
+        Some(_) => Stage::Rerank,
+        None => Stage::VectorSearch,
+    }
+}
+
 /// The stage that failed, and what its error means. A request is none: what failed below it is
 /// counted already.
 fn failure(record: &Record) -> Option<(Stage, ErrorClass)> {
     let of =
         |kind: &Option<String>, said: Option<&str>| ErrorClass::of(kind.as_deref(), said, None);
     match record {
-        Record::LlmCall(call) if call.counted.is_yes() => {
-            let stage = match call.call_type {
-                CallType::Embedding => Stage::Embedding,
-                _ => Stage::Llm,
-            };
-            Some((stage, call.error_class?))
-        }
+        Record::LlmCall(call) if call.counted.is_yes() => Some((stage_of(call), call.error_class?)),
         Record::SttEvent(event) if event.event_type == SttEventType::Error => {
             let said = event.error_message.as_deref();
             Some((Stage::Stt, of(&event.error_type, said)))
         }
         Record::Retrieval(search) if search.counted.is_yes() => {
-            let stage = match search.rerank_model {
-                Some(_) => Stage::Rerank,
-                None => Stage::VectorSearch,
-            };
             let class = match search.status {
                 Status::Success | Status::Pending => return None,
                 Status::Cancelled => ErrorClass::Cancelled,
                 Status::Timeout => ErrorClass::Timeout,
                 Status::Error => of(&search.error_type, None),
             };
-            Some((stage, class))
+            Some((stage_of_search(search), class))
         }
         Record::JsonParse(parse) if !parse.success => {
             Some((Stage::JsonParsing, ErrorClass::ParseFailure))
