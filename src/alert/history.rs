@@ -49,6 +49,8 @@ selects! {
     StageTimes = "genai_stage_duration_seconds" {} by ["stage"];
     StageErrors = "genai_errors_total" {"alerts": ["yes"]} by ["stage"];
     StageSuccess = "genai_stage_last_success_timestamp_seconds" {} by ["stage"];
+    InProgress = "genai_requests_in_progress" {} by [];
+    Gpu = "genai_gpu_utilization_ratio" {} by ["service", "gpu"];
     ProbeUp = "spanledger_probe_up" {} by ["probe"];
     CanaryArrived = "spanledger_canary_last_success_timestamp_seconds" {} by [];
     Requests = "genai_requests_total" {} by [];

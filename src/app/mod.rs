@@ -26,6 +26,7 @@ use crate::{
     maintain,
     pipeline::{self, Books, Lane, Lookahead, Observed, Refiner, Rows},
     receive::{self, Receivers},
+    scale::Scaler,
     sink::prometheus::Prometheus,
     spool::Spool,
     store::{self, Store},
@@ -45,6 +46,7 @@ pub struct App {
     lookahead: Lookahead,
     alarm: Option<Alarm>,
     round: Round,
+    scaler: Scaler,
     listening: Listening,
 }
 
@@ -121,6 +123,7 @@ impl App {
             &registry,
             Arc::clone(&store),
         )?;
+        let scaler = Scaler::new(config.scale.clone(), &registry)?;
         let ready = api::Ready::default();
         let state = api::State::new(
             registry,
@@ -142,6 +145,7 @@ impl App {
             lookahead,
             alarm,
             round,
+            scaler,
             listening,
         })
     }
@@ -180,6 +184,7 @@ impl App {
             lookahead,
             alarm,
             round,
+            scaler,
             listening,
         } = self;
         listening
@@ -202,17 +207,15 @@ impl App {
             passed,
             ended.clone(),
         ));
-        {
-            let ended = ended.clone();
-            house.spawn(async move {
-                round.run(ended).await;
-                Ok(())
-            });
-        }
+        let told = ended.clone();
+        house.spawn(async move {
+            tokio::join!(round.run(told.clone()), scaler.run(told.clone()));
+            Ok(())
+        });
         if let Some(alarm) = alarm {
-            let ended = ended.clone();
+            let told = ended.clone();
             house.spawn(async move {
-                alarm.run(ended).await;
+                alarm.run(told).await;
                 Ok(())
             });
         }

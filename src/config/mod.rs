@@ -41,6 +41,8 @@ pub struct Config {
     pub alert: crate::alert::Config,
     /// Health checks.
     pub health: crate::health::Config,
+    /// Advice on the number of instances.
+    pub scale: crate::scale::Config,
     /// Our own logs and traces.
     pub telemetry: crate::telemetry::Config,
 }
@@ -87,6 +89,7 @@ impl Default for Config {
             prometheus: crate::sink::prometheus::Config::default(),
             alert: crate::alert::Config::default(),
             health: crate::health::Config::default(),
+            scale: crate::scale::Config::default(),
             telemetry: crate::telemetry::Config::default(),
         }
     }

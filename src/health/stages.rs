@@ -50,7 +50,20 @@ impl Stages {
             let last = last.and_then(|at| DateTime::from_timestamp_millis((at * 1e3) as i64));
             (check, self.judge(done, failed, last, clock))
         });
-        stages.collect()
+        stages.chain([("gpu", self.gpu())]).collect()
+    }
+
+    /// How busy; nobody says what a GPU failed at.
+    fn gpu(&self) -> Check {
+        let gpus = self.history.newest(Of::Gpu);
+        let busiest = gpus.and_then(|gpus| gpus.values().map(|gpu| gpu.sum).reduce(f64::max));
+        match busiest {
+            None => Check::new(Status::Unknown, "no GPU reports over OTLP"),
+            Some(ratio) => {
+                let detail = format!("reports; the busiest is {:.0}% busy", ratio * 100.0);
+                Check::new(Status::Healthy, detail)
+            }
+        }
     }
 
     fn judge(

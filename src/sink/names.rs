@@ -60,6 +60,12 @@ names! {
         "Requests, as their root spans saw them.";
     REQUEST_DURATION = "genai_request_duration_seconds" ["pipeline"]
         "Duration of requests, as their root spans saw them.";
+    IN_PROGRESS = "genai_requests_in_progress" []
+        "Requests in progress at a time, as their spans tell once they have ended: the mean of the minute that ended 15 seconds ago.";
+    GPU = "genai_gpu_utilization_ratio" ["service", "gpu"]
+        "Share of its time that a GPU was busy, as its agent reports over OTLP; gone three minutes after the last report.";
+    SCALE = "genai_scale_recommendation" ["reason"]
+        "Load over what is planned for, by signal: above 1 for more instances. all: the highest that more instances help; error_rate is not in it.";
     MATCHES = "genai_matches_total" ["framework", "result"]
         "Requests that say whether they found a match.";
     FALLBACKS = "genai_fallbacks_total" ["framework", "result"]

@@ -17,6 +17,7 @@ const ORDER: &[&str] = &[
     "query",
     "alert",
     "health",
+    "scale",
     "maintain",
     "api",
     "web",

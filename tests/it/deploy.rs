@@ -175,16 +175,23 @@ fn what_scales_and_scrapes_names_what_there_is() {
     let monitor = yaml("config/kubernetes/servicemonitor.yaml");
     let scraped = monitor["spec"]["endpoints"][0]["port"].as_str().unwrap();
     assert!(ports.contains(scraped));
-    let scaled = yaml("config/kubernetes/autoscale-keda.yaml");
+    let own = yaml("config/kubernetes/autoscale-keda.yaml");
     assert_eq!(
-        scaled["spec"]["scaleTargetRef"]["name"],
+        own["spec"]["scaleTargetRef"]["name"],
         set["metadata"]["name"]
     );
     let known = of_the_binary();
-    for trigger in scaled["spec"]["triggers"].as_array().unwrap() {
-        let query = trigger["metadata"]["query"].as_str().unwrap();
-        for metric in named(query).metrics {
-            assert!(known.contains_key(&metric), "{metric} in {query}");
+    let app = yaml("config/kubernetes/autoscale-app-keda.yaml");
+    for scaled in [own, app] {
+        for trigger in scaled["spec"]["triggers"].as_array().unwrap() {
+            let query = trigger["metadata"]["query"].as_str().unwrap();
+            let found = named(query);
+            for metric in &found.metrics {
+                assert!(known.contains_key(metric), "{metric} in {query}");
+            }
+            for (metric, label) in &found.matched {
+                assert!(known[metric].contains(label), "{label} in {query}");
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::support::{
 pub struct Named {
     pub metrics: BTreeSet<String>,
     /// (metric, label) of matchers.
-    matched: BTreeSet<(String, String)>,
+    pub matched: BTreeSet<(String, String)>,
 }
 
 /// Reads an expression as far as names go: words outside of braces and of the label lists of
