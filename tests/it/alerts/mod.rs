@@ -4,3 +4,4 @@ mod delivery;
 pub mod names;
 pub mod rules;
 mod runbook;
+mod templates;
