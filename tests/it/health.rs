@@ -1,12 +1,15 @@
 //! `/health`: what it says of dependencies, probes and the canary, on the running service.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
 use crate::support::{
     postgres,
-    process::{Folder, Service, post},
+    process::{Folder, Service, get, post},
     rows::Rows,
     spans::request,
 };
@@ -145,4 +148,46 @@ fn probes_and_spans_tell_who_is_ill() {
         (service.get("/healthz").0, service.get("/readyz").0),
         (200, 200)
     );
+}
+
+/// A part that died is not hidden: whoever restarts unhealthy services is told.
+#[tokio::test]
+async fn a_dead_part_makes_the_service_unhealthy() {
+    use spanledger::{api, health::Health, spool::Spool, store};
+    let folder = Folder::new("dead-part");
+    let registry = prometheus::Registry::new();
+    let spool = Spool::open(&folder.path().join("spool"), &Default::default(), &registry).unwrap();
+    let url = format!("sqlite://{}", folder.path().join("rows.db").display());
+    let store = store::Store::new(store::Config { url: url.into() }, &registry).unwrap();
+    store.connect().await.unwrap();
+    let ready = api::Ready::default();
+    ready.set(true);
+    let state = api::State::new(
+        registry,
+        ready.clone(),
+        Arc::new(spool),
+        Arc::new(store),
+        Health::default(),
+    );
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = tokio::spawn(axum::serve(listener, api::router(state)).into_future());
+    let ask = async |path: &'static str| {
+        let address = address.clone();
+        tokio::task::spawn_blocking(move || get(&address, path))
+            .await
+            .unwrap()
+    };
+    assert_eq!(ask("/healthz").await.0, 200);
+    assert_eq!(ask("/health").await.0, 200);
+    ready.fail();
+    assert_eq!(ask("/healthz").await.0, 503);
+    let (status, body) = ask("/health").await;
+    assert_eq!(status, 503);
+    let answer: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(
+        answer["checks"]["workers"]["status"], "unhealthy",
+        "{answer:#}"
+    );
+    server.abort();
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::{
     monitoring::{Server, Slack, project},
     postgres,
-    process::{Folder, Service, post},
+    process::{Folder, Service, command, post},
     spans::{of_spans, rag_trace, text},
 };
 
@@ -267,4 +267,29 @@ fn the_service_tells_slack_itself() {
         !service.log().contains("/services/T0"),
         "the webhook is a secret"
     );
+}
+
+#[test]
+fn settings_that_would_silence_an_alert_are_refused() {
+    let folder = Folder::new("levels");
+    let settings = folder.path().join("spanledger.toml");
+    let check = |levels: &str| {
+        std::fs::write(&settings, format!("[alert]\n{levels}\n")).unwrap();
+        let output = command(folder.path())
+            .args(["--config", settings.to_str().unwrap(), "config", "check"])
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), told)
+    };
+    assert_eq!(
+        check("levels = { error_ratio = { warning = 0.02 } }").0,
+        Some(0)
+    );
+    let (code, told) = check("levels = { eror_ratio = { warning = 0.02 } }");
+    assert_eq!(code, Some(1));
+    assert!(told.contains("eror_ratio.warning"), "{told}");
+    let (code, told) = check("slack_url_file = \"/no/such/file\"");
+    assert_eq!(code, Some(1));
+    assert!(told.contains("/no/such/file"), "{told}");
 }
