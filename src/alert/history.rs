@@ -168,6 +168,8 @@ type Moment = Vec<BTreeMap<String, Total>>;
 pub struct History {
     started: Instant,
     kept_for: Duration,
+    /// What is remembered; all if empty.
+    only: &'static [Of],
     moments: VecDeque<(Instant, Moment)>,
 }
 
@@ -177,16 +179,30 @@ impl History {
         Self {
             started,
             kept_for,
+            only: &[],
             moments: VecDeque::new(),
         }
     }
 
+    /// Remembers these alone.
+    #[must_use]
+    pub fn only(mut self, only: &'static [Of]) -> Self {
+        self.only = only;
+        self
+    }
+
     /// Remembers the metrics as they are now.
     pub fn note(&mut self, now: Instant, families: &[MetricFamily]) {
+        let is_wanted =
+            |at: usize| self.only.is_empty() || self.only.iter().any(|of| *of as usize == at);
         let moment = SELECTS
             .iter()
-            .map(|select| sums(select, families))
-            .collect();
+            .enumerate()
+            .map(|(at, select)| match is_wanted(at) {
+                true => sums(select, families),
+                false => BTreeMap::new(),
+            });
+        let moment = moment.collect();
         self.moments.push_back((now, moment));
         while let Some((at, _)) = self.moments.front()
             && now.duration_since(*at) > self.kept_for

@@ -33,7 +33,12 @@ impl Stages {
     pub fn new(registry: Registry, started: Instant) -> Self {
         Self {
             registry,
-            history: History::new(started, WINDOW * 2),
+            history: History::new(started, WINDOW * 2).only(&[
+                Of::StageTimes,
+                Of::StageErrors,
+                Of::StageSuccess,
+                Of::Gpu,
+            ]),
             levels: Levels::shipped(),
         }
     }

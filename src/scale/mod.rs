@@ -41,6 +41,15 @@ const DOWN_AFTER: Duration = Duration::from_secs(600);
 const LOW: f64 = 0.5;
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What the signals are made of.
+const SIGNALS: &[Of] = &[
+    Of::InProgress,
+    Of::Gpu,
+    Of::SpoolAge,
+    Of::RequestsEnded,
+    Of::RequestsFailed,
+];
+
 /// Settings: what is planned for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -168,7 +177,7 @@ impl Scaler {
     /// Runs until `ended`.
     pub async fn run(self, ended: CancellationToken) {
         let start = Instant::now();
-        let mut history = History::new(start, 2 * WINDOW);
+        let mut history = History::new(start, 2 * WINDOW).only(SIGNALS);
         let mut advisor = Advisor::new(start);
         let mut looks = tokio::time::interval(EVERY);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use prometheus::{Error, IntCounter};
+use prometheus::{Error, Gauge, IntCounter};
 
 use super::family::{Gauges, IntCounters, Maker};
 use crate::{
@@ -13,11 +13,16 @@ use crate::{
     },
 };
 
+/// Stages there are.
+const STAGES: usize = Stage::Stt as usize + 1;
+
 #[derive(Debug)]
 pub(super) struct Failures {
     errors: IntCounters<5>,
     services: IntCounters<1>,
     succeeded: Gauges<1>,
+    /// The newest success of each stage, Unix ns, and where it is shown.
+    newest: [Option<(i64, Gauge)>; STAGES],
     /// The service of the last record: records come in runs.
     last: Option<(Option<Arc<str>>, Arc<str>, IntCounter)>,
 }
@@ -28,6 +33,7 @@ impl Failures {
             errors: maker.int_counters(&names::ERRORS)?,
             services: maker.int_counters(&names::SERVICE_RECORDS)?,
             succeeded: maker.gauges(&names::STAGE_SUCCESS)?,
+            newest: [const { None }; STAGES],
             last: None,
         })
     }
@@ -48,8 +54,7 @@ impl Failures {
             }
         };
         if let (Some(stage), Some(end)) = (success(record), record.header().completed_at) {
-            let ended = self.succeeded.with([stage.as_str()]);
-            ended.set(ended.get().max(end as f64 / 1e9));
+            self.success(stage, end);
         }
         if let Some((stage, class)) = failure(record) {
             let alerts = if class.alerts() { "yes" } else { "no" };
@@ -57,6 +62,18 @@ impl Failures {
             self.errors
                 .with([stage, class.as_str(), severity, alerts, &service])
                 .inc();
+        }
+    }
+
+    fn success(&mut self, stage: Stage, end: i64) {
+        let Some(newest) = self.newest.get_mut(stage as usize) else {
+            return;
+        };
+        let (at, gauge) =
+            newest.get_or_insert_with(|| (i64::MIN, self.succeeded.with([stage.as_str()])));
+        if end > *at {
+            *at = end;
+            gauge.set(end as f64 / 1e9);
         }
     }
 }
