@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::{
     monitoring::{Server, Slack, project},
     postgres,
-    process::{Folder, Service, command, post},
+    process::{Folder, Service, command, get, post},
     spans::{of_spans, rag_trace, text},
 };
 
@@ -108,6 +108,9 @@ fn faults_reach_slack_as_warning_and_as_critical() {
         );
     }
     let config = folder.path().join("prometheus.yml");
+    // Scraped by two names, as if there were two: rules must hold for several instances.
+    let port = service.http.rsplit(':').next().unwrap();
+    let targets = format!("[\"{}\", \"localhost:{port}\"]", service.http);
     copy(
         "config/prometheus.yml",
         &config,
@@ -119,7 +122,7 @@ fn faults_reach_slack_as_warning_and_as_critical() {
                 "[alertmanager:9093]",
                 &format!("[\"{}\"]", alertmanager.address),
             ),
-            ("[spanledger:9464]", &format!("[\"{}\"]", service.http)),
+            ("[spanledger:9464]", &targets),
         ],
     );
 
@@ -193,12 +196,29 @@ fn faults_reach_slack_as_warning_and_as_critical() {
     // A dead store, and its end.
     database.refuse(true);
     send(&service, rag_trace(200));
-    find("store down", &|m| title(m) == "[CRITICAL] StoreDown");
+    find("store down", &|m| {
+        title(m).starts_with("[CRITICAL") && title(m).contains("StoreDown")
+    });
     database.refuse(false);
     let over = find("store up", &|m| {
         title(m).starts_with("[RESOLVED") && title(m).contains("StoreDown")
     });
     assert_eq!(over["attachments"][0]["color"], "good");
+
+    let (_, rules) = get(&prometheus.address, "/api/v1/rules");
+    let rules: Value = serde_json::from_str(&rules).unwrap();
+    let mut evaluated = 0;
+    for group in rules["data"]["groups"].as_array().unwrap() {
+        for rule in group["rules"].as_array().unwrap() {
+            // A group that looks once a minute may not have had its turn yet.
+            assert!(
+                rule["health"] == "ok" || rule["health"] == "unknown",
+                "{rule:#}"
+            );
+            evaluated += usize::from(rule["health"] == "ok");
+        }
+    }
+    assert!(evaluated > 150, "{evaluated}");
 
     for message in &seen {
         assert!(!message.to_string().contains(PROMPT), "{message}");
