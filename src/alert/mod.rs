@@ -166,7 +166,8 @@ impl Alarm {
             }
             let now = Instant::now();
             if asked.is_none_or(|asked| now.duration_since(asked) >= DAY_EVERY) {
-                (day, asked) = (self.day().await, Some(now));
+                // What can't be asked now is not over.
+                (day, asked) = (self.day().await.or(day), Some(now));
             }
             history.note(now, &self.registry.gather());
             let view = View {
