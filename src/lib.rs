@@ -11,8 +11,9 @@
 //! number explains itself; SQL and Prometheus agree.
 //!
 //! Import order; each room may use only what stands left of it:
-//! `record otlp | spool receive | map price count store sink pipeline | query alert maintain api web |
-//! config telemetry app | demo load cli`. The spool is the hinge: receive and map are strangers.
+//! `record otlp | spool receive | map price count store sink pipeline | query alert health scale
+//! maintain api web | config telemetry app | demo load cli`. The spool is the hinge: receive and map
+//! are strangers.
 //!
 //! - `map`, `price` and `count` are pure: no clock, no I/O, no async.
 //! - Only `store` and `query` contain SQL. Only `receive` knows OTLP status. Only `api` and `web`
@@ -44,6 +45,10 @@ pub mod pipeline;
 pub mod query;
 
 pub mod alert;
+
+pub mod health;
+
+pub mod scale;
 
 pub mod maintain;
 

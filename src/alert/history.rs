@@ -16,7 +16,6 @@ pub type Groups = BTreeMap<String, f64>;
 /// Full detail is kept this long; after that one moment in [`COARSE`], without histograms.
 const FINE_FOR: Duration = Duration::from_secs(2 * 3600);
 const COARSE: Duration = Duration::from_secs(300);
-const KEPT_FOR: Duration = Duration::from_secs(25 * 3600);
 
 /// Which series of a metric, and what they are summed by.
 #[derive(Debug)]
@@ -48,6 +47,12 @@ macro_rules! selects {
 selects! {
     RequestTimes = "genai_request_duration_seconds" {} by ["pipeline"];
     StageTimes = "genai_stage_duration_seconds" {} by ["stage"];
+    StageErrors = "genai_errors_total" {"alerts": ["yes"]} by ["stage"];
+    StageSuccess = "genai_stage_last_success_timestamp_seconds" {} by ["stage"];
+    InProgress = "genai_requests_in_progress" {} by [];
+    Gpu = "genai_gpu_utilization_ratio" {} by ["service", "gpu"];
+    ProbeUp = "spanledger_probe_up" {} by ["probe"];
+    CanaryArrived = "spanledger_canary_last_success_timestamp_seconds" {} by [];
     Requests = "genai_requests_total" {} by [];
     RequestsEnded = "genai_requests_total" {"status": ["success", "error", "timeout"]} by ["pipeline"];
     RequestsFailed = "genai_requests_total" {"status": ["error", "timeout"]} by ["pipeline"];
@@ -162,27 +167,45 @@ type Moment = Vec<BTreeMap<String, Total>>;
 #[derive(Debug)]
 pub struct History {
     started: Instant,
+    kept_for: Duration,
+    /// What is remembered; all if empty.
+    only: &'static [Of],
     moments: VecDeque<(Instant, Moment)>,
 }
 
 impl History {
-    /// Of a process whose counters were zero at `started`.
-    pub fn new(started: Instant) -> Self {
+    /// Of a process whose counters were zero at `started`; remembers the last `kept_for`.
+    pub fn new(started: Instant, kept_for: Duration) -> Self {
         Self {
             started,
+            kept_for,
+            only: &[],
             moments: VecDeque::new(),
         }
     }
 
+    /// Remembers these alone.
+    #[must_use]
+    pub fn only(mut self, only: &'static [Of]) -> Self {
+        self.only = only;
+        self
+    }
+
     /// Remembers the metrics as they are now.
     pub fn note(&mut self, now: Instant, families: &[MetricFamily]) {
+        let is_wanted =
+            |at: usize| self.only.is_empty() || self.only.iter().any(|of| *of as usize == at);
         let moment = SELECTS
             .iter()
-            .map(|select| sums(select, families))
-            .collect();
+            .enumerate()
+            .map(|(at, select)| match is_wanted(at) {
+                true => sums(select, families),
+                false => BTreeMap::new(),
+            });
+        let moment = moment.collect();
         self.moments.push_back((now, moment));
         while let Some((at, _)) = self.moments.front()
-            && now.duration_since(*at) > KEPT_FOR
+            && now.duration_since(*at) > self.kept_for
         {
             self.moments.pop_front();
         }
@@ -284,7 +307,7 @@ mod tests {
         registry.register(Box::new(records.clone())).unwrap();
         let start = Instant::now();
         let minutes = |n: u64| Duration::from_secs(60 * n);
-        let mut history = History::new(start);
+        let mut history = History::new(start, minutes(25 * 60));
         for minute in 1..=300 {
             records.with_label_values(&["a"]).inc_by(10);
             if minute > 290 {

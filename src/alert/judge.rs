@@ -95,7 +95,7 @@ impl Judge {
             key: key.clone(),
             severity: None,
             summary: course.summary.clone(),
-            detail: "It is over.".to_owned(),
+            detail: "Over for 5 minutes, or there is too little to tell.".to_owned(),
         });
         let notices = due.into_values().chain(over).collect();
         self.courses.retain(|_, course| {

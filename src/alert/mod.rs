@@ -14,7 +14,7 @@
 //! alerts go on while the store is down. After a restart what was told before is told anew if it
 //! goes on, and what lies before the restart is known to the daily numbers alone.
 
-mod history;
+pub mod history;
 mod judge;
 mod levels;
 mod rules;
@@ -50,6 +50,8 @@ use crate::{
 /// Daily numbers are asked of the store this often.
 const DAY_EVERY: Duration = Duration::from_secs(300);
 
+/// The longest window is a day and the hour after it.
+const HISTORY: Duration = Duration::from_secs(25 * 3600);
 /// How long the store may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -151,7 +153,7 @@ impl Alarm {
 
     /// Looks and tells, until `ended`.
     pub async fn run(self, ended: CancellationToken) {
-        let mut history = History::new(Instant::now());
+        let mut history = History::new(Instant::now(), HISTORY);
         let mut judge = Judge::default();
         let mut looks = tokio::time::interval(self.every);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -164,7 +166,8 @@ impl Alarm {
             }
             let now = Instant::now();
             if asked.is_none_or(|asked| now.duration_since(asked) >= DAY_EVERY) {
-                (day, asked) = (self.day().await, Some(now));
+                // What can't be asked now is not over.
+                (day, asked) = (self.day().await.or(day), Some(now));
             }
             history.note(now, &self.registry.gather());
             let view = View {

@@ -172,6 +172,15 @@ rules! {
             up
         },
         "The store is down; the spool keeps everything";
+    DependencyDown CRITICAL M2S, Always, Number,
+        |v, _| {
+            let mut up = v.gauge(Of::ProbeUp);
+            up.retain(|_, up| *up == 0.0);
+            up
+        },
+        "{group} does not answer its health probe";
+    CanaryLate BOTH M1S, Over("canary_age_seconds"), Seconds, |v, _| v.age(Of::CanaryArrived),
+        "No canary has arrived for {value}: spans do not reach the ledger";
     SpoolOld BOTH M1S, Over("spool_age_seconds"), Seconds, |v, _| v.gauge(Of::SpoolAge),
         "Spans have been waiting {value} for the store";
     SpoolFilling BOTH M1S, Over("spool_fill_ratio"), Percent,

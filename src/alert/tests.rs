@@ -98,7 +98,7 @@ impl Turned {
         Self {
             sink: Prometheus::new(&Default::default(), &registry).unwrap(),
             registry,
-            history: History::new(now),
+            history: History::new(now, Duration::from_secs(25 * 3600)),
             judge: Judge::default(),
             levels: Levels::new(&Changes::new()).unwrap(),
             now,

@@ -55,6 +55,13 @@ impl View<'_> {
             .collect()
     }
 
+    /// How long ago the time is that a gauge holds, seconds.
+    pub fn age(&self, of: Of) -> Groups {
+        let now = chrono::Utc::now().timestamp_millis() as f64 / 1e3;
+        let times = self.gauge(of).into_iter();
+        times.map(|(group, at)| (group, now - at)).collect()
+    }
+
     /// `part` of `whole`, where there is at least `floor` of it.
     pub fn share_over(&self, part: Of, whole: Of, window: Duration, floor: f64) -> Groups {
         let parts = self.count(part, window);

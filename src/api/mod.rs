@@ -2,7 +2,7 @@
 //!
 //! | file | routes |
 //! |---|---|
-//! | `health` | `/healthz`, `/readyz` |
+//! | `health` | `/healthz`, `/readyz`, `/health` |
 //! | `metrics` | `/metrics` |
 //! | `analytics` | `/api/analytics/summary`, `/api/stats/cost` |
 //! | `guard` | headers on every answer; who may ask |
@@ -23,21 +23,34 @@ use axum::{Router, routing::get};
 
 pub use error::Error;
 
-use crate::{spool::Spool, store::Store};
+use crate::{health::Health, spool::Spool, store::Store};
 
 /// Whether the listeners are up and no stop has begun.
 #[derive(Debug, Clone, Default)]
-pub struct Ready(Arc<AtomicBool>);
+pub struct Ready {
+    up: Arc<AtomicBool>,
+    failed: Arc<AtomicBool>,
+}
 
 impl Ready {
     /// Up, or not (any more).
     pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Relaxed);
+        self.up.store(ready, Ordering::Relaxed);
     }
 
     /// Up?
     pub fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.up.load(Ordering::Relaxed)
+    }
+
+    /// A part of the service ended unasked; nothing brings it back but a restart.
+    pub fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
+    /// Did one?
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 }
 
@@ -52,6 +65,8 @@ pub struct State {
     pub spool: Arc<Spool>,
     /// Rows.
     pub store: Arc<Store>,
+    /// What is known of the dependencies.
+    pub health: Health,
 }
 
 impl State {
@@ -61,12 +76,14 @@ impl State {
         ready: Ready,
         spool: Arc<Spool>,
         store: Arc<Store>,
+        health: Health,
     ) -> Self {
         Self {
             registry,
             ready,
             spool,
             store,
+            health,
         }
     }
 }
@@ -76,6 +93,7 @@ pub fn router(state: State) -> Router {
     let open = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
+        .route("/health", get(health::health))
         .route("/metrics", get(metrics::metrics));
     let guarded = Router::new()
         .route("/api/analytics/summary", get(analytics::summary))

@@ -2,13 +2,13 @@
 
 use std::{io, net::SocketAddr, path::Path};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::web::Endpoints;
 
 /// The bound addresses. While the service runs they stand in `DATA_DIR/listening.json`, so that a
 /// script that asked for port 0 finds them.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Listening {
     /// OTLP/gRPC.
     pub grpc: SocketAddr,
@@ -39,6 +39,12 @@ impl Listening {
         let half = data_dir.join("listening.json.new");
         std::fs::write(&half, serde_json::to_vec(self)?)?;
         std::fs::rename(half, data_dir.join(FILE))
+    }
+
+    /// What the service that runs on this folder wrote, if one does.
+    pub fn read(data_dir: &Path) -> Option<Self> {
+        let text = std::fs::read_to_string(data_dir.join(FILE)).ok()?;
+        serde_json::from_str(&text).ok()
     }
 
     pub(super) fn remove(data_dir: &Path) {

@@ -22,9 +22,11 @@ use crate::{
     alert::Alarm,
     api,
     config::Config,
+    health::{Health, Round},
     maintain,
     pipeline::{self, Books, Lane, Lookahead, Observed, Refiner, Rows},
     receive::{self, Receivers},
+    scale::Scaler,
     sink::prometheus::Prometheus,
     spool::Spool,
     store::{self, Store},
@@ -43,6 +45,8 @@ pub struct App {
     rows: Lane,
     lookahead: Lookahead,
     alarm: Option<Alarm>,
+    round: Round,
+    scaler: Scaler,
     listening: Listening,
 }
 
@@ -111,12 +115,22 @@ impl App {
             &registry,
             Arc::clone(&store),
         )?;
+        let health = Health::default();
+        let round = Round::new(
+            &config.health,
+            health.clone(),
+            listening.otlp_http,
+            &registry,
+            Arc::clone(&store),
+        )?;
+        let scaler = Scaler::new(config.scale.clone(), &registry)?;
         let ready = api::Ready::default();
         let state = api::State::new(
             registry,
             ready.clone(),
             Arc::clone(&spool),
             Arc::clone(&store),
+            health,
         );
         let router = api::router(state.clone()).merge(web::router(state, listening.endpoints()));
         Ok(Self {
@@ -130,6 +144,8 @@ impl App {
             rows,
             lookahead,
             alarm,
+            round,
+            scaler,
             listening,
         })
     }
@@ -167,6 +183,8 @@ impl App {
             rows,
             lookahead,
             alarm,
+            round,
+            scaler,
             listening,
         } = self;
         listening
@@ -189,10 +207,15 @@ impl App {
             passed,
             ended.clone(),
         ));
+        let told = ended.clone();
+        house.spawn(async move {
+            tokio::join!(round.run(told.clone()), scaler.run(told.clone()));
+            Ok(())
+        });
         if let Some(alarm) = alarm {
-            let ended = ended.clone();
+            let told = ended.clone();
             house.spawn(async move {
-                alarm.run(ended).await;
+                alarm.run(told).await;
                 Ok(())
             });
         }
@@ -214,6 +237,9 @@ impl App {
             Some(end) = lanes.join_next() => Some(fault("lane", flat(end))),
             Some(end) = house.join_next() => Some(fault("page server, maintenance or alarm", flat(end))),
         };
+        if fault.is_some() {
+            ready.fail();
+        }
         ready.set(false);
         stop.soon.cancel();
         let draining = async {

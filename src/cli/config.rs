@@ -14,6 +14,8 @@ pub(super) fn run(settings: &Config, command: &Command) -> anyhow::Result<ExitCo
     match command {
         Command::Check => {
             settings.price_table()?;
+            settings.slack_url()?;
+            crate::alert::Levels::new(&settings.alert.levels)?;
             let url = settings.store_url()?;
             crate::store::Store::new(crate::store::Config { url }, &prometheus::Registry::new())?;
             print!("{}", toml::to_string_pretty(settings)?);

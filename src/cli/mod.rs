@@ -4,6 +4,7 @@ mod config;
 mod demo;
 mod doctor;
 mod explain;
+mod health;
 mod load;
 mod prices;
 mod recost;
@@ -55,6 +56,8 @@ enum Command {
     Load(load::Args),
     /// Compare what `load` noted with the store: lost, doubled, never sent.
     Verify(verify::Args),
+    /// Ask the running service whether it is well (for containers: exit 0 or 1).
+    Health,
     /// Where each number of a call came from, the sum of its cost, why it counts or not.
     Explain(explain::Args),
     /// What the connected apps' instrumentation lacks, and the fix for each.
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Load(args) => block_on_one_thread(load::run(settings, args)),
         Command::Verify(args) => block_on(verify::run(settings, args)),
         Command::Doctor(args) => block_on(doctor::run(settings, args)),
+        Command::Health => health::run(&settings),
         Command::Explain(args) => block_on(explain::run(settings, args)),
         Command::Recost(args) => block_on(recost::run(settings, args)),
         Command::Prices { command } => prices::run(&settings, &command),

@@ -39,6 +39,10 @@ pub struct Config {
     pub prometheus: crate::sink::prometheus::Config,
     /// Alerts without Prometheus.
     pub alert: crate::alert::Config,
+    /// Health checks.
+    pub health: crate::health::Config,
+    /// Advice on the number of instances.
+    pub scale: crate::scale::Config,
     /// Our own logs and traces.
     pub telemetry: crate::telemetry::Config,
 }
@@ -84,6 +88,8 @@ impl Default for Config {
             pipeline: crate::pipeline::Config::default(),
             prometheus: crate::sink::prometheus::Config::default(),
             alert: crate::alert::Config::default(),
+            health: crate::health::Config::default(),
+            scale: crate::scale::Config::default(),
             telemetry: crate::telemetry::Config::default(),
         }
     }

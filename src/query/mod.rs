@@ -6,12 +6,14 @@
 //! | `summary` | what was received lately, and what did it cost? |
 //! | `calls` | what do the rows of some calls say of themselves? |
 //! | `examples` | which traces are examples of what an alert is about? |
+//! | `canary` | did a canary arrive? |
 //! | `day` | what did the last 24 hours sum up to? |
 //! | `doctor` | what do the rows tell about the apps' instrumentation? |
 //! | `landed` | what do the tables hold of these traces? |
 //! | `held` | which rows are there of all traces whose ids begin alike? |
 
 pub mod calls;
+pub mod canary;
 pub mod day;
 pub mod doctor;
 pub mod examples;

@@ -54,10 +54,18 @@ names! {
         "Model call spans that feed no other metric, since another span stands for the same call.";
     STAGE_DURATION = "genai_stage_duration_seconds" ["stage"]
         "Duration of each piece of work in a stage.";
+    STAGE_SUCCESS = "genai_stage_last_success_timestamp_seconds" ["stage"]
+        "When the newest successful piece of work in a stage ended, Unix time.";
     REQUESTS = "genai_requests_total" ["pipeline", "framework", "status"]
         "Requests, as their root spans saw them.";
     REQUEST_DURATION = "genai_request_duration_seconds" ["pipeline"]
         "Duration of requests, as their root spans saw them.";
+    IN_PROGRESS = "genai_requests_in_progress" []
+        "Requests in progress at a time, as their spans tell once they have ended: the mean of the minute that ended 15 seconds ago.";
+    GPU = "genai_gpu_utilization_ratio" ["service", "gpu"]
+        "Share of its time that a GPU was busy, as its agent reports over OTLP; gone three minutes after the last report.";
+    SCALE = "genai_scale_recommendation" ["reason"]
+        "Load over what is planned for, by signal: above 1 for more instances. all: the highest that more instances help; error_rate is not in it.";
     MATCHES = "genai_matches_total" ["framework", "result"]
         "Requests that say whether they found a match.";
     FALLBACKS = "genai_fallbacks_total" ["framework", "result"]

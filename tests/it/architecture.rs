@@ -16,6 +16,8 @@ const ORDER: &[&str] = &[
     "pipeline",
     "query",
     "alert",
+    "health",
+    "scale",
     "maintain",
     "api",
     "web",

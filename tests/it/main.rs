@@ -11,6 +11,8 @@ mod crash;
 #[path = "../../dashboards/source/mod.rs"]
 mod dashboards;
 mod demo;
+mod deploy;
+mod health;
 mod load;
 mod refusals;
 mod sdk_python;

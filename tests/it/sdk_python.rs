@@ -8,7 +8,7 @@ use crate::support::{
 };
 
 /// The interpreter that `tests/run` prepared, or the system's.
-fn python() -> String {
+pub fn python() -> String {
     std::env::var("SPANLEDGER_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned())
 }
 

@@ -1,22 +1,28 @@
-//! What failed, by what the error means; and who sends at all.
+//! What failed, by what the error means; what last succeeded; and who sends at all.
 
 use std::sync::Arc;
 
-use prometheus::{Error, IntCounter};
+use prometheus::{Error, Gauge, IntCounter};
 
-use super::family::{IntCounters, Maker};
+use super::family::{Gauges, IntCounters, Maker};
 use crate::{
-    record::{CallType, ErrorClass, Record, Stage, Status, SttEventType},
+    record::{CallType, ErrorClass, LlmCall, Record, Retrieval, Stage, Status, SttEventType},
     sink::{
         labels::{Label, Labels},
         names,
     },
 };
 
+/// Stages there are.
+const STAGES: usize = Stage::Stt as usize + 1;
+
 #[derive(Debug)]
 pub(super) struct Failures {
     errors: IntCounters<5>,
     services: IntCounters<1>,
+    succeeded: Gauges<1>,
+    /// The newest success of each stage, Unix ns, and where it is shown.
+    newest: [Option<(i64, Gauge)>; STAGES],
     /// The service of the last record: records come in runs.
     last: Option<(Option<Arc<str>>, Arc<str>, IntCounter)>,
 }
@@ -26,6 +32,8 @@ impl Failures {
         Ok(Self {
             errors: maker.int_counters(&names::ERRORS)?,
             services: maker.int_counters(&names::SERVICE_RECORDS)?,
+            succeeded: maker.gauges(&names::STAGE_SUCCESS)?,
+            newest: [const { None }; STAGES],
             last: None,
         })
     }
@@ -45,6 +53,9 @@ impl Failures {
                 service
             }
         };
+        if let (Some(stage), Some(end)) = (success(record), record.header().completed_at) {
+            self.success(stage, end);
+        }
         if let Some((stage, class)) = failure(record) {
             let alerts = if class.alerts() { "yes" } else { "no" };
             let (severity, stage) = (class.severity().as_str(), stage.as_str());
@@ -52,6 +63,45 @@ impl Failures {
                 .with([stage, class.as_str(), severity, alerts, &service])
                 .inc();
         }
+    }
+
+    fn success(&mut self, stage: Stage, end: i64) {
+        let Some(newest) = self.newest.get_mut(stage as usize) else {
+            return;
+        };
+        let (at, gauge) =
+            newest.get_or_insert_with(|| (i64::MIN, self.succeeded.with([stage.as_str()])));
+        if end > *at {
+            *at = end;
+            gauge.set(end as f64 / 1e9);
+        }
+    }
+}
+
+/// The stage that succeeded.
+fn success(record: &Record) -> Option<Stage> {
+    match record {
+        Record::LlmCall(call) if call.status == Status::Success => Some(stage_of(call)),
+        Record::SttEvent(event) if event.event_type == SttEventType::Complete => Some(Stage::Stt),
+        Record::Retrieval(search) if search.status == Status::Success => {
+            Some(stage_of_search(search))
+        }
+        Record::JsonParse(parse) if parse.success => Some(Stage::JsonParsing),
+        _ => None,
+    }
+}
+
+fn stage_of(call: &LlmCall) -> Stage {
+    match call.call_type {
+        CallType::Embedding => Stage::Embedding,
+        _ => Stage::Llm,
+    }
+}
+
+fn stage_of_search(search: &Retrieval) -> Stage {
+    match search.rerank_model {
+        Some(_) => Stage::Rerank,
+        None => Stage::VectorSearch,
     }
 }
 
@@ -61,29 +111,19 @@ fn failure(record: &Record) -> Option<(Stage, ErrorClass)> {
     let of =
         |kind: &Option<String>, said: Option<&str>| ErrorClass::of(kind.as_deref(), said, None);
     match record {
-        Record::LlmCall(call) if call.counted.is_yes() => {
-            let stage = match call.call_type {
-                CallType::Embedding => Stage::Embedding,
-                _ => Stage::Llm,
-            };
-            Some((stage, call.error_class?))
-        }
+        Record::LlmCall(call) if call.counted.is_yes() => Some((stage_of(call), call.error_class?)),
         Record::SttEvent(event) if event.event_type == SttEventType::Error => {
             let said = event.error_message.as_deref();
             Some((Stage::Stt, of(&event.error_type, said)))
         }
         Record::Retrieval(search) if search.counted.is_yes() => {
-            let stage = match search.rerank_model {
-                Some(_) => Stage::Rerank,
-                None => Stage::VectorSearch,
-            };
             let class = match search.status {
                 Status::Success | Status::Pending => return None,
                 Status::Cancelled => ErrorClass::Cancelled,
                 Status::Timeout => ErrorClass::Timeout,
                 Status::Error => of(&search.error_type, None),
             };
-            Some((stage, class))
+            Some((stage_of_search(search), class))
         }
         Record::JsonParse(parse) if !parse.success => {
             Some((Stage::JsonParsing, ErrorClass::ParseFailure))

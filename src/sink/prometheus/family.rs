@@ -3,8 +3,8 @@
 use std::hash::{BuildHasher, RandomState};
 
 use prometheus::{
-    Counter, CounterVec, Error, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
-    Opts, Registry, core::Collector,
+    Counter, CounterVec, Error, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec,
+    IntCounter, IntCounterVec, Opts, Registry, core::Collector,
 };
 use rustc_hash::FxHashMap;
 
@@ -44,6 +44,7 @@ macro_rules! kind {
 kind!(IntCounterVec, IntCounter);
 kind!(CounterVec, Counter);
 kind!(HistogramVec, Histogram);
+kind!(GaugeVec, Gauge);
 
 /// A metric with `N` labels.
 #[derive(Debug)]
@@ -59,6 +60,7 @@ pub(super) struct Family<V: Kind, const N: usize> {
 
 pub(super) type IntCounters<const N: usize> = Family<IntCounterVec, N>;
 pub(super) type Counters<const N: usize> = Family<CounterVec, N>;
+pub(super) type Gauges<const N: usize> = Family<GaugeVec, N>;
 pub(super) type Histograms<const N: usize> = Family<HistogramVec, N>;
 
 impl Maker<'_> {
@@ -73,6 +75,13 @@ impl Maker<'_> {
         self.family(
             name,
             CounterVec::new(Opts::new(name.name, name.help), &name.labels)?,
+        )
+    }
+
+    pub fn gauges<const N: usize>(&self, name: &Name<N>) -> Result<Gauges<N>, Error> {
+        self.family(
+            name,
+            GaugeVec::new(Opts::new(name.name, name.help), &name.labels)?,
         )
     }
 

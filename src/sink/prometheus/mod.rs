@@ -6,6 +6,7 @@
 //! | `calls` | model calls: duration, tokens, cost |
 //! | `stages` | requests and what they are made of |
 //! | `failures` | what failed, by what the error means; who sends at all |
+//! | `progress` | how many requests are in progress |
 //! | `reported` | the metrics that apps export themselves |
 //!
 //! Counters and the ledger agree because both take the same counted, priced records. What is not
@@ -14,6 +15,7 @@
 mod calls;
 mod failures;
 mod family;
+mod progress;
 mod reported;
 mod stages;
 #[cfg(test)]
@@ -26,6 +28,7 @@ use self::{
     calls::Calls,
     failures::Failures,
     family::{IntCounters, Maker},
+    progress::Progress,
     reported::Reported,
     stages::Stages,
 };
@@ -56,12 +59,13 @@ pub struct Prometheus {
     calls: Calls,
     stages: Stages,
     failures: Failures,
+    progress: Progress,
     reported: Reported,
     recounted: IntCounters<1>,
 }
 
 impl Prometheus {
-    /// Registers all metrics of [`names::ALL`].
+    /// Registers the metrics of [`names::ALL`], but for the advice that `scale` makes of them.
     pub fn new(config: &Config, registry: &Registry) -> Result<Self, Error> {
         let name = names::LABELS_FOLDED;
         let folded = prometheus::IntCounterVec::new(
@@ -78,6 +82,7 @@ impl Prometheus {
             calls: Calls::new(&maker)?,
             stages: Stages::new(&maker)?,
             failures: Failures::new(&maker)?,
+            progress: Progress::new(registry)?,
             reported: Reported::new(&maker)?,
             recounted: maker
                 .int_counters(&names::RECOUNTED)?
@@ -92,6 +97,7 @@ impl Prometheus {
             calls,
             stages,
             failures,
+            progress,
             ..
         } = self;
         for record in records {
@@ -108,7 +114,10 @@ impl Prometheus {
                 Record::Retrieval(retrieval) => stages.retrieval(retrieval),
                 Record::CacheLookup(lookup) => stages.cache_lookup(lookup, labels),
                 Record::JsonParse(parse) => stages.json_parse(parse),
-                Record::PipelineRequest(request) => stages.request(request, labels),
+                Record::PipelineRequest(request) => {
+                    stages.request(request, labels);
+                    progress.request(&request.header);
+                }
             }
         }
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::{
     monitoring::{Server, Slack, project},
     postgres,
-    process::{Folder, Service, post},
+    process::{Folder, Service, command, get, post},
     spans::{of_spans, rag_trace, text},
 };
 
@@ -108,6 +108,9 @@ fn faults_reach_slack_as_warning_and_as_critical() {
         );
     }
     let config = folder.path().join("prometheus.yml");
+    // Scraped by two names, as if there were two: rules must hold for several instances.
+    let port = service.http.rsplit(':').next().unwrap();
+    let targets = format!("[\"{}\", \"localhost:{port}\"]", service.http);
     copy(
         "config/prometheus.yml",
         &config,
@@ -119,7 +122,7 @@ fn faults_reach_slack_as_warning_and_as_critical() {
                 "[alertmanager:9093]",
                 &format!("[\"{}\"]", alertmanager.address),
             ),
-            ("[spanledger:9464]", &format!("[\"{}\"]", service.http)),
+            ("[spanledger:9464]", &targets),
         ],
     );
 
@@ -193,12 +196,29 @@ fn faults_reach_slack_as_warning_and_as_critical() {
     // A dead store, and its end.
     database.refuse(true);
     send(&service, rag_trace(200));
-    find("store down", &|m| title(m) == "[CRITICAL] StoreDown");
+    find("store down", &|m| {
+        title(m).starts_with("[CRITICAL") && title(m).contains("StoreDown")
+    });
     database.refuse(false);
     let over = find("store up", &|m| {
         title(m).starts_with("[RESOLVED") && title(m).contains("StoreDown")
     });
     assert_eq!(over["attachments"][0]["color"], "good");
+
+    let (_, rules) = get(&prometheus.address, "/api/v1/rules");
+    let rules: Value = serde_json::from_str(&rules).unwrap();
+    let mut evaluated = 0;
+    for group in rules["data"]["groups"].as_array().unwrap() {
+        for rule in group["rules"].as_array().unwrap() {
+            // A group that looks once a minute may not have had its turn yet.
+            assert!(
+                rule["health"] == "ok" || rule["health"] == "unknown",
+                "{rule:#}"
+            );
+            evaluated += usize::from(rule["health"] == "ok");
+        }
+    }
+    assert!(evaluated > 150, "{evaluated}");
 
     for message in &seen {
         assert!(!message.to_string().contains(PROMPT), "{message}");
@@ -267,4 +287,29 @@ fn the_service_tells_slack_itself() {
         !service.log().contains("/services/T0"),
         "the webhook is a secret"
     );
+}
+
+#[test]
+fn settings_that_would_silence_an_alert_are_refused() {
+    let folder = Folder::new("levels");
+    let settings = folder.path().join("spanledger.toml");
+    let check = |levels: &str| {
+        std::fs::write(&settings, format!("[alert]\n{levels}\n")).unwrap();
+        let output = command(folder.path())
+            .args(["--config", settings.to_str().unwrap(), "config", "check"])
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), told)
+    };
+    assert_eq!(
+        check("levels = { error_ratio = { warning = 0.02 } }").0,
+        Some(0)
+    );
+    let (code, told) = check("levels = { eror_ratio = { warning = 0.02 } }");
+    assert_eq!(code, Some(1));
+    assert!(told.contains("eror_ratio.warning"), "{told}");
+    let (code, told) = check("slack_url_file = \"/no/such/file\"");
+    assert_eq!(code, Some(1));
+    assert!(told.contains("/no/such/file"), "{told}");
 }

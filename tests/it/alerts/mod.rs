@@ -1,6 +1,8 @@
 //! Alerts: the rules are right, tested and explained, and their messages arrive.
 
+mod agreement;
 mod delivery;
-mod names;
-mod rules;
+pub mod names;
+pub mod rules;
 mod runbook;
+mod templates;

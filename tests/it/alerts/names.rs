@@ -13,15 +13,15 @@ use crate::support::{
 
 /// Names in a PromQL expression.
 #[derive(Default)]
-struct Named {
-    metrics: BTreeSet<String>,
+pub struct Named {
+    pub metrics: BTreeSet<String>,
     /// (metric, label) of matchers.
-    matched: BTreeSet<(String, String)>,
+    pub matched: BTreeSet<(String, String)>,
 }
 
 /// Reads an expression as far as names go: words outside of braces and of the label lists of
 /// by, on and their like that are no functions are metrics.
-fn named(expr: &str) -> Named {
+pub fn named(expr: &str) -> Named {
     let mut named = Named::default();
     let mut rest = expr;
     let mut last_word = String::new();
@@ -86,7 +86,7 @@ fn names_are_found_in_expressions() {
 }
 
 /// Metrics of the running service, with the labels they are seen with.
-fn of_the_binary() -> BTreeMap<String, BTreeSet<String>> {
+pub fn of_the_binary() -> BTreeMap<String, BTreeSet<String>> {
     let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (name, labels, _) in names::ALL {
         let labels: BTreeSet<String> = labels.iter().map(|label| (*label).to_owned()).collect();
@@ -95,11 +95,22 @@ fn of_the_binary() -> BTreeMap<String, BTreeSet<String>> {
         }
     }
     let folder = Folder::new("names");
-    let service = Service::start(folder.path());
+    // With everything on that has metrics of its own.
+    let settings = folder.path().join("spanledger.toml");
+    let on = "[health]\ncanary_seconds = 1\nprobes = [{ name = \"nobody\", url = \"http://127.0.0.1:1/\" }]\n\
+              [alert]\nslack_url = \"http://127.0.0.1:1/\"\n";
+    std::fs::write(&settings, on).unwrap();
+    let config = [("SPANLEDGER_CONFIG", settings.to_str().unwrap())];
+    let service = Service::start_with(&folder.path().join("data"), &config);
     let body = prost::Message::encode_to_vec(&request(0..2));
     let headers = [("Content-Type", "application/x-protobuf")];
     crate::support::process::post(&service.otlp_http, "/v1/traces", &headers, &body);
     service.wait_until_stored(10);
+    let started = std::time::Instant::now();
+    while !service.get("/metrics").1.contains("spanledger_probe_up{") {
+        assert!(started.elapsed().as_secs() < 60, "{}", service.log());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
     for line in service
         .get("/metrics")
         .1

@@ -1,6 +1,7 @@
 //! The metrics that apps export themselves, shown under names of their own: spans report the same
 //! calls, so the two must never be added.
 
+mod gpu;
 mod memory;
 
 use std::time::Instant;
@@ -13,7 +14,10 @@ use opentelemetry_proto::tonic::{
 use prometheus::Error;
 use prost::Message;
 
-use self::memory::{Memory, Point};
+use self::{
+    gpu::Gpus,
+    memory::{Memory, Point},
+};
 use super::family::{Counters, IntCounters, Maker};
 use crate::sink::{
     labels::{Label, Labels},
@@ -27,6 +31,7 @@ pub(super) struct Reported {
     seconds: Counters<2>,
     dropped: IntCounters<1>,
     memory: Memory,
+    gpus: Gpus,
 }
 
 const NO_VALUE: u32 = 1;
@@ -41,6 +46,7 @@ impl Reported {
                 .int_counters(&names::METRICS_DROPPED)?
                 .start_at_zero([["not_genai"], ["unsupported"]]),
             memory: Memory::default(),
+            gpus: Gpus::new(maker.registry)?,
         })
     }
 
@@ -73,6 +79,10 @@ impl Reported {
         let tokens = match metric.name.as_str() {
             "gen_ai.client.token.usage" => true,
             "gen_ai.client.operation.duration" => false,
+            name if gpu::whole(name).is_some() => {
+                self.gpu(metric, resource, service, now);
+                return;
+            }
             name => {
                 let why = if name.starts_with("gen_ai.") {
                     "unsupported"
@@ -107,6 +117,31 @@ impl Reported {
             } else {
                 self.operations.with([model, service]).inc_by(count);
                 self.seconds.with([model, service]).inc_by(sum * unit);
+            }
+        }
+    }
+}
+
+impl Reported {
+    fn gpu(&mut self, metric: &Metric, resource: &[KeyValue], service: &str, now: Instant) {
+        let (Some(whole), Some(Data::Gauge(all))) = (gpu::whole(&metric.name), &metric.data) else {
+            self.dropped.with(["unsupported"]).inc_by(len(metric));
+            return;
+        };
+        for point in &all.data_points {
+            let value = match point.value {
+                Some(number_data_point::Value::AsDouble(number)) => number,
+                Some(number_data_point::Value::AsInt(number)) => number as f64,
+                None => f64::NAN,
+            };
+            let of_point = gpu::IDS.iter().find_map(|key| text(&point.attributes, key));
+            let id = of_point.or_else(|| gpu::IDS.iter().find_map(|key| text(resource, key)));
+            let is_taken = value.is_finite()
+                && self
+                    .gpus
+                    .take(service.into(), id.unwrap_or("0"), value / whole, now);
+            if !is_taken {
+                self.dropped.with(["unsupported"]).inc();
             }
         }
     }

@@ -7,7 +7,7 @@ use opentelemetry_proto::tonic::{
     common::v1::{AnyValue, KeyValue, any_value::Value},
     metrics::v1::{
         AggregationTemporality as Temporality, Gauge, Histogram, HistogramDataPoint, Metric,
-        NumberDataPoint, ResourceMetrics, ScopeMetrics, metric::Data,
+        NumberDataPoint, ResourceMetrics, ScopeMetrics, metric::Data, number_data_point,
     },
     resource::v1::Resource,
 };
@@ -195,4 +195,33 @@ fn memory_is_bounded_and_the_silent_make_room() {
         give(200_000, start + Duration::from_secs(2 * 3600)),
         2.0 * 50.0 + 10_050.0
     );
+}
+
+#[test]
+fn gpus_are_shown_by_their_share_of_time() {
+    let (mut sink, registry) = sink();
+    let gauge = |id: &str, value: f64| {
+        Data::Gauge(Gauge {
+            data_points: vec![NumberDataPoint {
+                attributes: vec![attribute("hw.id", id)],
+                value: Some(number_data_point::Value::AsDouble(value)),
+                ..NumberDataPoint::default()
+            }],
+        })
+    };
+    sink.reported(&body("hw.gpu.utilization", "1", gauge("GPU-0", 0.25)));
+    sink.reported(&body("hw.gpu.utilization", "1", gauge("GPU-0", 0.5)));
+    sink.reported(&body("DCGM_FI_DEV_GPU_UTIL", "", gauge("GPU-1", 90.0)));
+    sink.reported(&body("hw.gpu.utilization", "1", gauge("GPU-2", f64::NAN)));
+    let shown = registry.gather();
+    let gpus = shown
+        .iter()
+        .find(|family| family.name() == "genai_gpu_utilization_ratio");
+    let values = gpus
+        .unwrap()
+        .get_metric()
+        .iter()
+        .map(|gpu| gpu.get_gauge().get_value());
+    assert_eq!(values.collect::<Vec<_>>(), [0.5, 0.9]);
+    assert_eq!(total(&registry, DROPPED, &[]), 1.0);
 }
