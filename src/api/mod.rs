@@ -20,6 +20,7 @@ use std::sync::{
 };
 
 use axum::{Router, routing::get};
+use tokio::sync::watch;
 
 pub use error::Error;
 
@@ -52,6 +53,8 @@ pub struct State {
     pub spool: Arc<Spool>,
     /// Rows.
     pub store: Arc<Store>,
+    /// Whether deliveries to the store fail.
+    pub stuck: watch::Receiver<bool>,
 }
 
 impl State {
@@ -61,12 +64,14 @@ impl State {
         ready: Ready,
         spool: Arc<Spool>,
         store: Arc<Store>,
+        stuck: watch::Receiver<bool>,
     ) -> Self {
         Self {
             registry,
             ready,
             spool,
             store,
+            stuck,
         }
     }
 }

@@ -106,6 +106,7 @@ impl App {
             ready.clone(),
             Arc::clone(&spool),
             Arc::clone(&store),
+            rows.stuck(),
         );
         let router = api::router(state.clone()).merge(web::router(state, listening.endpoints()));
         Ok(Self {
