@@ -7,6 +7,7 @@ mod commands;
 mod counting;
 mod crash;
 mod demo;
+mod faults;
 mod load;
 mod refusals;
 mod sdk_python;
