@@ -3,6 +3,7 @@
 
 mod disk;
 mod postgres;
+mod senders;
 mod spool;
 
 use std::{
