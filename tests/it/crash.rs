@@ -110,7 +110,7 @@ fn an_answer_that_is_lost_costs_nothing() {
 }
 
 /// `SPANLEDGER_TEST_KILLS`, 20 if not set.
-fn kills() -> u64 {
+pub fn kills() -> u64 {
     let set = std::env::var("SPANLEDGER_TEST_KILLS").ok();
     set.map_or(20, |text| {
         text.parse().expect("SPANLEDGER_TEST_KILLS is a number")
@@ -118,13 +118,13 @@ fn kills() -> u64 {
 }
 
 /// Xorshift; the seed is printed so that a failure can be repeated.
-struct Random {
-    seed: u64,
+pub struct Random {
+    pub seed: u64,
     state: u64,
 }
 
 impl Random {
-    fn seeded() -> Self {
+    pub fn seeded() -> Self {
         let seed = std::env::var("SPANLEDGER_TEST_SEED")
             .ok()
             .and_then(|s| s.parse().ok());
@@ -135,7 +135,7 @@ impl Random {
         Self { seed, state: seed }
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.state ^= self.state << 13;
         self.state ^= self.state >> 7;
         self.state ^= self.state << 17;

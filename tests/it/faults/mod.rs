@@ -2,6 +2,7 @@
 //! nothing else is, the books balance, and what was lost is said.
 
 mod disk;
+mod machine;
 mod postgres;
 mod senders;
 mod spool;
