@@ -117,3 +117,32 @@ fn a_stop_under_load_loses_nothing() {
     assert_eq!(service.closed_books()["lost"], 0);
     assert!(service.stop().success());
 }
+
+/// Scenario: the process may have 96 open files, and somebody opens connections until it has none
+/// left, while others send and the spool needs new segments.
+/// Guarantees: it lives; the others' requests are taken in the end, and nothing is lost.
+#[test]
+fn too_many_connections_do_no_harm() {
+    let env = [("SPANLEDGER_SPOOL__SEGMENT_MAX_BYTES", "100000")];
+    let trial = Trial::start("files", &env, 2000.0);
+    let limited = std::process::Command::new("prlimit")
+        .args(["--nofile=96:96", "--pid", &trial.service.pid().to_string()])
+        .status()
+        .unwrap();
+    assert!(limited.success());
+    let refused = || {
+        let log = trial.service.log();
+        let count = |text: &str| log.matches(text).count();
+        count("could not accept a connection").min(count("as many files open as it may"))
+    };
+    for address in [&trial.service.otlp_http, &trial.service.grpc] {
+        let before = refused();
+        let flood: Vec<_> = (0..200).map(|_| TcpStream::connect(address)).collect();
+        assert!(flood.iter().all(Result::is_ok), "the kernel takes them");
+        // The pages have no connection left either: it is the log that tells.
+        super::until(&trial.service, "out of files", |_| refused() > before);
+        drop(flood);
+        trial.sending.wait_for_more(2000);
+    }
+    trial.end();
+}
