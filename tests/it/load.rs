@@ -210,6 +210,32 @@ fn what_is_wrong_is_found_in_postgres() {
     });
 }
 
+/// Scenario: the sender itself is killed (SIGKILL) while it sends.
+/// Guarantees: what it had noted is stored; what it had no time to note is not called unexpected.
+#[test]
+fn a_killed_sender_leaves_honest_books() {
+    let folder = Folder::new("load-killed");
+    let service = Service::start(folder.path());
+    let ledger = folder.path().join("ledger");
+    let mut sender = command(folder.path())
+        .args(["load", "--endpoint", &service.grpc, "--duration", "600"])
+        .args(["--batch", "20", "--ledger"])
+        .arg(&ledger)
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while service.metric("spanledger_receive_spans_total", &[]) < 3000.0 {
+        assert!(started.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    sender.kill().unwrap();
+    sender.wait().unwrap();
+    let (code, verdict) = verify(folder.path(), &[], &ledger);
+    assert_eq!(code, 0, "{verdict:#}");
+    assert!(verdict["acked"].as_u64() >= Some(2000), "{verdict:#}");
+    assert!(service.stop().success());
+}
+
 /// A server that says no, then yes: HTTP/1.1 by hand. Gives when each request came.
 fn refusing_http(answers: Vec<String>) -> (String, std::thread::JoinHandle<Vec<Instant>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -87,3 +87,44 @@ fn the_disk_of_the_store_is_full() {
     let rows = Rows::sqlite(&small.join("rows.db"));
     assert_eq!(rows.query("PRAGMA integrity_check"), [["ok"]]);
 }
+
+/// Scenario: the SQLite file is damaged while the service is down; later a sound copy is put in its
+/// place.
+/// Guarantees: the service starts, says what is wrong once, and takes spans; with the sound file it
+/// goes on without a restart, and everything is stored once.
+#[test]
+fn a_damaged_file_is_told_and_waited_for() {
+    let (data, notes) = (Folder::new("damaged"), Folder::new("damaged-notes"));
+    let file = data.path().join("spanledger.db");
+    let mut sent = Vec::new();
+    let mut send_to = |service: &Service| {
+        let mut plan = plan(&service.grpc, Protocol::Grpc);
+        plan.amount = Amount::Spans(500);
+        let (report, ledger) = send(notes.path(), plan).join();
+        assert!(report.is_all_acked(), "{report:?}");
+        sent.push(ledger);
+    };
+    let service = Service::start(data.path());
+    send_to(&service);
+    assert!(service.stop().success());
+    let sound = std::fs::read(&file).unwrap();
+    let mut bytes = sound.clone();
+    bytes[..100].fill(0x55);
+    std::fs::write(&file, bytes).unwrap();
+
+    let service = Service::start(data.path());
+    send_to(&service);
+    until(&service, "told", |service| {
+        service.log().contains("file is not a database")
+    });
+    let (status, ready) = service.get("/readyz");
+    assert!(status == 200 && ready.contains("degraded"), "{ready}");
+    assert_eq!(service.log().matches("can't deliver").count(), 1);
+    assert_eq!(service.books()["in_flight"], 500);
+    std::fs::write(&file, sound).unwrap();
+    for ledger in &sent {
+        assert_stored_once(data.path(), &[], ledger);
+    }
+    assert_eq!(service.closed_books()["lost"], 0);
+    assert!(service.stop().success());
+}
