@@ -76,6 +76,8 @@ impl Trial {
         let books = self.service.closed_books();
         assert_eq!(books["lost"], 0, "{books:?}");
         let verdict = assert_stored_once(self.data.path(), &env, &ledger);
+        let peak = self.service.peak_mib();
+        assert!(peak < 256.0, "{peak} MiB");
         // The metrics have counted each stored call once, too.
         let calls = verdict["sent"].as_u64().unwrap() / 5 * 2;
         if verdict["unanswered"] == 0 && books["replayed"] == 0 {

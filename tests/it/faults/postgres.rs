@@ -1,12 +1,15 @@
 //! A Postgres that goes away, comes back, hangs or says no.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use spanledger::load::{Amount, Protocol};
 use sqlx::{Connection, PgConnection};
 
 use super::Trial;
 use crate::support::{
+    load::{assert_stored_once, plan, send},
     postgres::{Cluster, database},
+    process::{Folder, Service},
     proxy::Proxy,
     rows::Rows,
 };
@@ -99,6 +102,15 @@ fn no_connection_is_left() {
     trial.end();
 }
 
+/// A connection that keeps everybody else off the calls.
+async fn lock(url: &str) -> PgConnection {
+    let mut holder = PgConnection::connect(url).await.unwrap();
+    for sql in ["BEGIN", "LOCK TABLE llm_calls IN ACCESS EXCLUSIVE MODE"] {
+        sqlx::query(sql).execute(&mut holder).await.unwrap();
+    }
+    holder
+}
+
 /// Scenario: somebody holds a lock on the calls for as long as he likes.
 /// Guarantees: senders notice nothing; what waits is stored once he lets go.
 #[test]
@@ -107,18 +119,49 @@ fn a_lock_is_held() {
     let url = database.url();
     let trial = Trial::start("pg-lock", &[(URL, &url)], 2000.0);
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let holder = runtime.block_on(async {
-        let mut holder = PgConnection::connect(&url).await.unwrap();
-        for sql in ["BEGIN", "LOCK TABLE llm_calls IN ACCESS EXCLUSIVE MODE"] {
-            sqlx::query(sql).execute(&mut holder).await.unwrap();
-        }
-        holder
-    });
+    let holder = runtime.block_on(lock(&url));
     trial.sending.wait_for_more(5000);
     assert!(trial.service.books()["in_flight"] >= 4000);
     assert_eq!(trial.service.get("/readyz").0, 200);
     runtime.block_on(holder.close()).unwrap();
     trial.end();
+}
+
+/// Scenario: the service is told to stop (SIGTERM) while a lock holds its commit up; told twice, it
+/// must not wait.
+/// Guarantees: the second time it ends at once, with 0; the next process stores what is left.
+#[test]
+fn told_twice_it_stops_at_once() {
+    let database = database();
+    let url = database.url();
+    let env = [(URL, url.as_str())];
+    let folder = Folder::new("pg-twice");
+    let service = Service::start_with(folder.path(), &env);
+    service.wait_until_connected();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let holder = runtime.block_on(lock(&url));
+    let mut plan = plan(&service.grpc, Protocol::Grpc);
+    plan.amount = Amount::Spans(2000);
+    let (report, ledger) = send(folder.path(), plan).join();
+    assert!(report.is_all_acked(), "{report:?}");
+    let terminate = || {
+        let pid = service.pid().to_string();
+        let mut kill = std::process::Command::new("kill");
+        assert!(kill.args(["-TERM", &pid]).status().unwrap().success());
+    };
+    terminate();
+    super::until(&service, "told", |service| {
+        service.log().contains("told to stop")
+    });
+    let second = Instant::now();
+    assert!(service.stop().success());
+    // Not the minute after which the held-up statement ends by itself.
+    assert!(second.elapsed() < Duration::from_secs(30));
+    runtime.block_on(holder.close()).unwrap();
+    let service = Service::start_with(folder.path(), &env);
+    assert_stored_once(folder.path(), &env, &ledger);
+    assert_eq!(service.closed_books()["lost"], 0);
+    assert!(service.stop().success());
 }
 
 /// Scenario: the network to the server takes packets and delivers none; then it does again. The
@@ -165,21 +208,18 @@ fn the_answer_to_a_commit_is_lost() {
     let seen = service.metric("spanledger_store_duplicate_rows_total", &[]);
     assert!(seen > 0.0, "rows met again after a lost answer");
     for _ in 0..6 {
-        let notes = crate::support::process::Folder::new("pg-commit");
-        let mut plan = crate::support::load::plan(
-            &service.otlp_http,
-            spanledger::load::Protocol::HttpProtobuf,
-        );
-        plan.amount = spanledger::load::Amount::Spans(1000);
+        let notes = Folder::new("pg-commit");
+        let mut plan = plan(&service.otlp_http, Protocol::HttpProtobuf);
+        plan.amount = Amount::Spans(1000);
         let lost = proxy.lost();
         proxy.lose_answers(b"COMMIT", 1, 1);
-        let (report, ledger) = crate::support::load::send(notes.path(), plan).join();
+        let (report, ledger) = send(notes.path(), plan).join();
         assert!(report.is_all_acked());
         super::until(&service, "lost", |_| proxy.lost() > lost);
         service.kill();
         let env = [(URL, url.as_str())];
-        service = crate::support::process::Service::start_with(data.path(), &env);
-        crate::support::load::assert_stored_once(data.path(), &env, &ledger);
+        service = Service::start_with(data.path(), &env);
+        assert_stored_once(data.path(), &env, &ledger);
         assert_eq!(service.closed_books()["lost"], 0);
     }
     std::thread::sleep(Duration::ZERO);
