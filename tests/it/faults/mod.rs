@@ -76,6 +76,8 @@ impl Trial {
         let books = self.service.closed_books();
         assert_eq!(books["lost"], 0, "{books:?}");
         let verdict = assert_stored_once(self.data.path(), &env, &ledger);
+        let log = self.service.log();
+        assert!(!log.contains("sqlx_core::pool"), "{log}");
         let peak = self.service.peak_mib();
         assert!(peak < 256.0, "{peak} MiB");
         // The metrics have counted each stored call once, too.
