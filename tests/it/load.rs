@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde_json::Value;
-use spanledger::load::{Amount, Protocol};
+use spanledger::load::{Amount, Protocol, RunId};
 
 use crate::support::{
     load::{plan, send, verify},
@@ -208,6 +208,42 @@ fn what_is_wrong_is_found_in_postgres() {
     what_is_wrong_is_found("load-pg", &[("SPANLEDGER_STORE_URL", &url)], |_| {
         Rows::postgres(&url)
     });
+}
+
+/// Scenario: the store refuses one row of two thousand spans.
+/// Guarantees: it is kept as a dead letter and found as one, its neighbours are stored, the books
+/// balance.
+#[test]
+fn a_dead_letter_is_found_as_one() {
+    let folder = Folder::new("load-letter");
+    let url = database().url();
+    let env = [("SPANLEDGER_STORE_URL", &*url)];
+    let service = Service::start_with(folder.path(), &env);
+    service.wait_until_connected();
+    let rows = Rows::postgres(&url);
+    // The chat call of request 7.
+    rows.query("ALTER TABLE llm_calls ADD CONSTRAINT poison CHECK (prompt_tokens <> 1007)");
+    let mut plan = plan(&service.grpc, Protocol::Grpc);
+    plan.amount = Amount::Spans(2000);
+    let run = RunId::of_seed(plan.seed);
+    let (report, ledger) = send(folder.path(), plan).join();
+    assert!(report.is_all_acked(), "{report:?}");
+    let books = service.closed_books();
+    assert_eq!((books["stored"], books["lost"]), (2000, 0));
+    let (code, verdict) = verify(folder.path(), &env, &ledger);
+    assert_eq!(code, 3, "{verdict:#}");
+    let trace = run.trace(7);
+    let letter = format!("{}-{} llm_calls", trace.id(), trace.span(2));
+    let letters = &verdict["dead_letters"];
+    assert_eq!(
+        (&letters["count"], &letters["examples"][0]),
+        (&1.into(), &letter.into())
+    );
+    assert_eq!(verdict["rows_found"], 2000 * 4 / 5 - 1);
+    for kind in ["lost", "doubled", "unexpected", "different"] {
+        assert_eq!(verdict[kind]["count"], 0, "{kind}");
+    }
+    assert!(service.stop().success());
 }
 
 /// Scenario: the sender itself is killed (SIGKILL) while it sends.
