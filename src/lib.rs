@@ -67,3 +67,14 @@ pub mod demo;
 pub mod load;
 
 pub mod cli;
+
+/// How property tests run: inputs that failed once are kept under `tests/` and tried first.
+#[cfg(test)]
+pub(crate) fn property_tests(cases: u32) -> proptest::test_runner::Config {
+    use proptest::test_runner::{Config, FileFailurePersistence};
+    let kept = FileFailurePersistence::SourceParallel("tests/regressions");
+    Config {
+        failure_persistence: Some(Box::new(kept)),
+        ..Config::with_cases(cases)
+    }
+}

@@ -44,7 +44,8 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             log_format: LogFormat::Auto,
-            log_filter: "info,sqlx=warn,h2=warn,hyper=warn,tonic=warn,opentelemetry=warn"
+            // What a pool says of a connection that broke, the lane that used it says better.
+            log_filter: "info,sqlx=warn,sqlx_core::pool=error,h2=warn,hyper=warn,tonic=warn,opentelemetry=warn"
                 .to_owned(),
             otlp_endpoint: None,
         }

@@ -60,7 +60,8 @@ pub(super) async fn readyz(
 ) -> (StatusCode, Json<serde_json::Value>) {
     let listeners = state.ready.get();
     let spool = !state.spool.appender().is_full();
-    let store = state.store.is_connected();
+    // A store that answers and takes no rows (a full disk, a lock) is as good as dead.
+    let store = state.store.is_connected() && !*state.stuck.borrow();
     let (code, status) = match (listeners && spool, store) {
         (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
         (true, false) => (StatusCode::OK, "degraded"),

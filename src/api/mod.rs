@@ -20,6 +20,7 @@ use std::sync::{
 };
 
 use axum::{Router, routing::get};
+use tokio::sync::watch;
 
 pub use error::Error;
 
@@ -67,6 +68,8 @@ pub struct State {
     pub store: Arc<Store>,
     /// What is known of the dependencies.
     pub health: Health,
+    /// Whether deliveries to the store fail.
+    pub stuck: watch::Receiver<bool>,
 }
 
 impl State {
@@ -77,6 +80,7 @@ impl State {
         spool: Arc<Spool>,
         store: Arc<Store>,
         health: Health,
+        stuck: watch::Receiver<bool>,
     ) -> Self {
         Self {
             registry,
@@ -84,6 +88,7 @@ impl State {
             spool,
             store,
             health,
+            stuck,
         }
     }
 }

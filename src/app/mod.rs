@@ -33,6 +33,10 @@ use crate::{
     web,
 };
 
+/// How long connections to the store may take to close. One that waits for a lock there would hold
+/// a stop up for as long as the lock is held.
+const CLOSE: Duration = Duration::from_secs(2);
+
 /// The service, bound but not running.
 pub struct App {
     config: Config,
@@ -131,6 +135,7 @@ impl App {
             Arc::clone(&spool),
             Arc::clone(&store),
             health,
+            rows.stuck(),
         );
         let router = api::router(state.clone()).merge(web::router(state, listening.endpoints()));
         Ok(Self {
@@ -256,7 +261,9 @@ impl App {
         ended.cancel();
         house.shutdown().await;
         spool.close().await;
-        store.close().await;
+        if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
+            tracing::warn!("a connection to the store is busy; it is left as it is");
+        }
         Listening::remove(&config.data_dir);
         tracing::info!(graceful, left_in_spool_bytes = spool.bytes(), "stopped");
         fault.map_or(Ok(()), Err)

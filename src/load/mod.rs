@@ -13,6 +13,7 @@
 //! | `client` | one connection, one request at a time |
 //! | `retry` | what an answer means, and when to send again |
 //! | `run` | connections, rate, end |
+//! | `report` | what a run did |
 //! | `latency` | times of acks in bounded memory |
 //! | `ledger` | the notes: their file, written and read |
 //! | `verify` | notes against the store |
@@ -22,6 +23,7 @@ mod client;
 mod ids;
 mod latency;
 mod ledger;
+mod report;
 mod retry;
 mod run;
 mod spans;
@@ -34,7 +36,8 @@ use std::path::PathBuf;
 
 pub use ids::{RunId, SPANS, Trace};
 pub use ledger::{Notes, RunNotes, Writer};
-pub use run::{Amount, Plan, Progress, Report, run};
+pub use report::{AckMs, Progress, Report};
+pub use run::{Amount, Plan, run};
 pub use spans::{EXPECTED, Expected, ROWS, Tokens, export_of, request_spans};
 pub use verify::{Found, Verdict, verify};
 

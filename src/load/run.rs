@@ -8,7 +8,6 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use serde::Serialize;
 use tokio::{task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +17,7 @@ use super::{
     client::Client,
     ids::{RunId, SPANS, mix},
     latency::Latencies,
+    report::{AckMs, Progress, Report, cpu_seconds},
     retry::{Answer, delay},
 };
 
@@ -53,66 +53,6 @@ pub enum Amount {
     Spans(u64),
     /// For this long.
     For(Duration),
-}
-
-/// How far a run is.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Progress {
-    /// Spans acked.
-    pub acked: u64,
-    /// Tries that failed and were followed by another.
-    pub retries: u64,
-    /// Since the start.
-    pub elapsed: Duration,
-}
-
-/// What a run did.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Report {
-    /// What all its trace ids begin with.
-    pub run: String,
-    /// The seed that makes the same ids and bodies again.
-    pub seed: u64,
-    /// Spans handed to a connection.
-    pub sent: u64,
-    /// Spans that the server said it has.
-    pub acked: u64,
-    /// Spans that it said it will never take.
-    pub rejected: u64,
-    /// Spans without an answer: given up, or the run was stopped.
-    pub unanswered: u64,
-    /// Tries that failed and were followed by another.
-    pub retries: u64,
-    /// Why the newest of them failed, or what was rejected.
-    pub last_failure: Option<String>,
-    /// From the first send to the last answer.
-    pub seconds: f64,
-    /// Acked spans a second.
-    pub spans_per_second: f64,
-    /// Times from the first try (at a rate: from when it was due) to the ack.
-    pub ack_ms: AckMs,
-    /// CPU of this process, user and system.
-    pub cpu_seconds: Option<f64>,
-}
-
-/// Times to the ack of exports, ms; `None` if there was none.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub struct AckMs {
-    /// Half took no longer.
-    pub p50: Option<f64>,
-    /// Nine of ten took no longer.
-    pub p90: Option<f64>,
-    /// 99 of 100 took no longer.
-    pub p99: Option<f64>,
-    /// The longest.
-    pub max: Option<f64>,
-}
-
-impl Report {
-    /// True if every span that was sent was acked.
-    pub fn is_all_acked(&self) -> bool {
-        self.acked == self.sent
-    }
 }
 
 /// What the connections share.
@@ -185,18 +125,12 @@ pub async fn run(
     ended?;
     let elapsed = shared.started.elapsed();
     let done = std::mem::take(&mut *shared.done());
-    let times = |part| done.latencies.quantile_ms(part);
     Ok(Report {
         run: run.prefix(),
         seed: shared.plan.seed,
         seconds: elapsed.as_secs_f64(),
         spans_per_second: done.report.acked as f64 / elapsed.as_secs_f64().max(1e-9),
-        ack_ms: AckMs {
-            p50: times(0.5),
-            p90: times(0.9),
-            p99: times(0.99),
-            max: done.latencies.max_ms(),
-        },
+        ack_ms: AckMs::of(&done.latencies),
         cpu_seconds: cpu_seconds().zip(cpu_before).map(|(now, then)| now - then),
         ..done.report
     })
@@ -336,14 +270,4 @@ impl Shared {
             elapsed: self.started.elapsed(),
         }
     }
-}
-
-/// User and system time of this process, seconds; `None` where there is no `/proc`.
-fn cpu_seconds() -> Option<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    let fields = stat.rsplit(')').next()?.split_whitespace();
-    let ticks = fields.skip(11).take(2).map(str::parse::<u64>);
-    let ticks: u64 = ticks.collect::<Result<Vec<_>, _>>().ok()?.iter().sum();
-    // Linux counts in hundredths, whatever the kernel's own clock.
-    Some(ticks as f64 / 100.0)
 }

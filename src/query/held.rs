@@ -58,7 +58,8 @@ const COUNT: Sql = {
     const TEXT: &str = "SELECT \
         (SELECT count(*) FROM llm_calls WHERE trace_id >= $1 AND trace_id < $1 || 'g') + \
         (SELECT count(*) FROM retrievals WHERE trace_id >= $1 AND trace_id < $1 || 'g') + \
-        (SELECT count(*) FROM pipeline_requests WHERE trace_id >= $1 AND trace_id < $1 || 'g')";
+        (SELECT count(*) FROM pipeline_requests WHERE trace_id >= $1 AND trace_id < $1 || 'g') + \
+        (SELECT count(*) FROM dead_letters WHERE trace_id >= $1 AND trace_id < $1 || 'g')";
     Sql {
         sqlite: TEXT,
         postgres: TEXT,
@@ -82,7 +83,7 @@ pub async fn held(pool: &Pool, prefix: &str) -> Result<Vec<Held>, sqlx::Error> {
     })))
 }
 
-/// How many rows the traces have in the tables that a load's spans go to.
+/// How many rows the traces have in the tables that a load's spans go to, dead letters included.
 pub async fn count(pool: &Pool, prefix: &str) -> Result<u64, sqlx::Error> {
     let counts = rows!(pool, COUNT, prefix, |row| row.try_get::<i64, _>(0));
     Ok(counts.iter().sum::<i64>().unsigned_abs())

@@ -51,17 +51,21 @@ pub(super) async fn serve(
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
     let mut connections = JoinSet::new();
+    let mut is_starved = false;
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             Some(ended) = connections.join_next() => note(ended),
             accepted = listener.accept(), if connections.len() < max_connections => match accepted {
                 Ok((stream, _)) => {
+                    is_starved = false;
                     let (builder, router, stop) = (builder.clone(), router.clone(), stop.clone());
                     connections.spawn(connection(builder, stream, router, stop));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "could not accept a connection");
+                    if !std::mem::replace(&mut is_starved, true) {
+                        tracing::warn!(%error, "could not accept connections; trying again until it can");
+                    }
                     sleep(ACCEPT_PAUSE).await;
                 }
             },

@@ -188,6 +188,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::property_tests(256))]
+
         #[test]
         fn values_are_short_and_clean(raw in "(?s).{0,300}") {
             let text = clean(&raw);

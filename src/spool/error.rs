@@ -44,6 +44,9 @@ pub enum Error {
     /// The disk has no room. The writer goes on once there is some.
     #[error("append to the spool: the disk is full")]
     DiskFull,
+    /// A new segment can't be opened. The writer goes on once files are closed.
+    #[error("append to the spool: the process has as many files open as it may")]
+    OutOfFiles,
     /// The entry never fits.
     #[error("append to the spool: the entry takes {bytes} bytes, and {max_bytes} are allowed")]
     TooLarge {
@@ -81,7 +84,10 @@ impl Error {
 
     /// True if there is no room now.
     pub fn is_full(&self) -> bool {
-        matches!(self, Error::Full { .. } | Error::DiskFull)
+        matches!(
+            self,
+            Error::Full { .. } | Error::DiskFull | Error::OutOfFiles
+        )
     }
 
     /// True if the same call may succeed later. That includes a broken or closed spool: for a
@@ -91,6 +97,7 @@ impl Error {
             Error::Io { .. }
             | Error::Full { .. }
             | Error::DiskFull
+            | Error::OutOfFiles
             | Error::Broken { .. }
             | Error::Closed => true,
             Error::Locked { .. }

@@ -1,6 +1,6 @@
 //! Entries from a position on; waits at the tail.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -10,6 +10,10 @@ use super::{
     state::{Next, State},
 };
 use crate::otlp::Signal;
+
+/// After a segment could not be opened since the process has too many files open: they are closed
+/// with no event to wait for.
+const FILES_PAUSE: Duration = Duration::from_millis(100);
 
 /// One request as it was received.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +36,8 @@ pub struct Reader {
     /// Up to where the current segment may be read.
     limit: u64,
     file: Option<SegmentFile>,
+    /// The newest try to open a segment found no file to be had.
+    is_starved: bool,
 }
 
 impl Reader {
@@ -41,6 +47,7 @@ impl Reader {
             at,
             limit: 0,
             file: None,
+            is_starved: false,
         }
     }
 
@@ -49,6 +56,10 @@ impl Reader {
         loop {
             if let Some(entry) = self.try_next()? {
                 return Ok(entry);
+            }
+            if self.is_starved {
+                tokio::time::sleep(FILES_PAUSE).await;
+                continue;
             }
             if self.state.is_ended() {
                 // What was made durable just before the end is still handed on.
@@ -61,8 +72,9 @@ impl Reader {
         }
     }
 
-    /// The next entry, or `None` at the tail.
+    /// The next entry, or `None` at the tail; also while no more files can be opened.
     pub fn try_next(&mut self) -> Result<Option<Entry>, Error> {
+        self.is_starved = false;
         loop {
             if self.at.offset >= self.limit {
                 match self.state.next(self.at) {
@@ -86,6 +98,10 @@ impl Reader {
                     } else {
                         self.limit = 0;
                     }
+                }
+                Err(source) if segment::is_out_of_files(&source) => {
+                    self.is_starved = true;
+                    return Ok(None);
                 }
                 Err(source) => {
                     let path = segment::path(&self.state.dir, self.at.segment);

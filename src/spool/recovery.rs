@@ -110,6 +110,7 @@ pub(super) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovered, Error> {
 fn begin(disk: &dyn Disk, dir: &Path, number: u64) -> Result<Active, Error> {
     Active::create(disk, dir, number).map_err(|fault| match fault {
         Fault::Full => Error::DiskFull,
+        Fault::NoFiles => Error::OutOfFiles,
         Fault::Broken(reason) => Error::Broken { reason },
     })
 }

@@ -37,6 +37,8 @@ pub(super) fn number(path: &Path) -> Option<u64> {
 pub(super) enum Fault {
     /// No room on the disk; the file is as it was before.
     Full,
+    /// The process may open no more files now; nothing was begun.
+    NoFiles,
     /// Not known what is on disk: no more writing.
     Broken(String),
 }
@@ -44,8 +46,17 @@ pub(super) enum Fault {
 fn fault(action: &str, error: &io::Error) -> Fault {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Fault::Full,
+        _ if is_out_of_files(error) => Fault::NoFiles,
         _ => Fault::Broken(format!("{action} failed: {error}")),
     }
+}
+
+/// True if the process or the machine has as many files open as it may (EMFILE, ENFILE): somebody
+/// opens connections, and will close them again.
+pub(super) fn is_out_of_files(error: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }
 
 /// The segment that is appended to.
@@ -82,6 +93,11 @@ impl Active {
         }
         match disk.sync_dir(dir) {
             Ok(()) => Ok(active),
+            // The folder could not even be opened for it.
+            Err(e) if is_out_of_files(&e) => Err(match disk.remove(&path) {
+                Ok(()) => Fault::NoFiles,
+                Err(e) => Fault::Broken(format!("removing a segment just begun failed: {e}")),
+            }),
             Err(e) => Err(Fault::Broken(format!("fsync of the folder failed: {e}"))),
         }
     }

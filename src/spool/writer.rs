@@ -145,7 +145,11 @@ impl Writer {
                 match self.active.rotate(&*self.disk, &self.state) {
                     Ok(()) => end = self.active.len,
                     Err(Fault::Full) => {
-                        rest.for_each(|append| append.refuse(&self.state));
+                        rest.for_each(|append| append.refuse(&self.state, Error::DiskFull));
+                        return Ok(());
+                    }
+                    Err(Fault::NoFiles) => {
+                        rest.for_each(|append| append.refuse(&self.state, Error::OutOfFiles));
                         return Ok(());
                     }
                     Err(Fault::Broken(reason)) => {
@@ -175,9 +179,9 @@ impl Writer {
                         .observe(started.elapsed().as_secs_f64());
                     answer(&self.state, self.active.number, start, group);
                 }
-                Err(Fault::Full) => {
+                Err(Fault::Full | Fault::NoFiles) => {
                     for append in group.into_iter().chain(rest) {
-                        append.refuse(&self.state);
+                        append.refuse(&self.state, Error::DiskFull);
                     }
                     // What is consumed goes right away: nobody trims while nothing comes in.
                     return self.trim();
@@ -199,7 +203,7 @@ impl Writer {
         let worth_it = self.active.len >= self.segment_limit / 16 || self.state.is_full();
         if consumed && worth_it && !self.active.is_empty() {
             match self.active.rotate(&*self.disk, &self.state) {
-                Ok(()) | Err(Fault::Full) => {}
+                Ok(()) | Err(Fault::Full | Fault::NoFiles) => {}
                 Err(Fault::Broken(reason)) => return Err(Stopped::because(reason, &self.state)),
             }
         }
@@ -235,11 +239,11 @@ impl Active {
 }
 
 impl Append {
-    fn refuse(self, state: &State) {
+    fn refuse(self, state: &State, why: Error) {
         state.metrics.refused.inc();
-        state.note_full(Some(&Error::DiskFull));
+        state.note_full(Some(&why));
         drop(self.space);
-        let _ = self.answer.send(Err(Error::DiskFull));
+        let _ = self.answer.send(Err(why));
     }
 }
 

@@ -180,7 +180,10 @@ impl Store {
             _ => Err(Error::NotConnected),
         };
         timer.observe_duration();
-        self.seen(committed)
+        let committed = self.seen(committed);
+        // A store that answers questions and takes no rows (its disk is full) is not up.
+        self.metrics.up(committed.is_ok());
+        committed
     }
 
     /// Where a lane resumes; `None` if it never wrote.

@@ -77,7 +77,7 @@ fn run(name: &str, spans: u64, env: &[(&str, &str)], postgres: Option<u32>) {
         sent as f64 / stored.as_secs_f64(),
         (cpu_seconds(service.pid()) - cpu) * per_100k,
         theirs,
-        peak_mib(service.pid()),
+        service.peak_mib(),
     );
     assert!(service.stop().success(), "the service stops cleanly");
 }
@@ -128,19 +128,4 @@ fn children_cpu_seconds(pid: u32) -> f64 {
         .filter_map(|pid| pid.parse().ok())
         .map(cpu_seconds)
         .sum()
-}
-
-fn peak_mib(pid: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    status
-        .lines()
-        .find_map(|line| {
-            line.strip_prefix("VmHWM:")?
-                .trim()
-                .strip_suffix("kB")?
-                .trim()
-                .parse()
-                .ok()
-        })
-        .map_or(0.0, |kib: f64| kib / 1024.0)
 }

@@ -6,7 +6,7 @@ use spanledger::load::{Amount, Protocol};
 
 use crate::support::{
     load::{assert_stored_once, plan, send},
-    process::{Folder, Service},
+    process::{Folder, Service, command},
     proxy::Proxy,
 };
 
@@ -84,6 +84,51 @@ fn postgres() {
     every_acked_span_is_stored_once("crash-pg", &[("SPANLEDGER_STORE_URL", &url)]);
 }
 
+/// Scenario: the process is killed at random moments of its first start on an empty store, while
+/// it makes the tables.
+/// Guarantees: the next start finishes them and stores what comes.
+fn a_first_start_may_be_cut_short(name: &str, env: impl Fn() -> Vec<(&'static str, String)>) {
+    let mut random = Random::seeded();
+    println!("seed {}", random.seed);
+    for _ in 0..8 {
+        let folder = Folder::new(name);
+        std::fs::create_dir_all(folder.path()).unwrap();
+        let env = env();
+        let env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        for _ in 0..3 {
+            let mut cut_short = command(folder.path())
+                .arg("serve")
+                .envs(env.iter().copied())
+                .stderr(std::process::Stdio::null())
+                .spawn()
+                .unwrap();
+            std::thread::sleep(Duration::from_micros(random.below(250_000)));
+            cut_short.kill().unwrap();
+            cut_short.wait().unwrap();
+        }
+        let service = Service::start_with(folder.path(), &env);
+        let mut plan = plan(&service.grpc, Protocol::Grpc);
+        plan.amount = Amount::Spans(100);
+        let (report, ledger) = send(folder.path(), plan).join();
+        assert!(report.is_all_acked(), "{report:?}");
+        assert_stored_once(folder.path(), &env, &ledger);
+        assert!(service.stop().success());
+    }
+}
+
+#[test]
+fn first_start_sqlite() {
+    a_first_start_may_be_cut_short("first-sqlite", Vec::new);
+}
+
+#[test]
+fn first_start_postgres() {
+    a_first_start_may_be_cut_short("first-pg", || {
+        let url = crate::support::postgres::database().url();
+        vec![("SPANLEDGER_STORE_URL", url)]
+    });
+}
+
 /// Scenario: two hundred requests are taken, and the connection is cut before the answer arrives;
 /// the sender sends them again.
 /// Guarantees: each span is stored once, and the metrics count it once.
@@ -110,7 +155,7 @@ fn an_answer_that_is_lost_costs_nothing() {
 }
 
 /// `SPANLEDGER_TEST_KILLS`, 20 if not set.
-fn kills() -> u64 {
+pub fn kills() -> u64 {
     let set = std::env::var("SPANLEDGER_TEST_KILLS").ok();
     set.map_or(20, |text| {
         text.parse().expect("SPANLEDGER_TEST_KILLS is a number")
@@ -118,13 +163,13 @@ fn kills() -> u64 {
 }
 
 /// Xorshift; the seed is printed so that a failure can be repeated.
-struct Random {
-    seed: u64,
+pub struct Random {
+    pub seed: u64,
     state: u64,
 }
 
 impl Random {
-    fn seeded() -> Self {
+    pub fn seeded() -> Self {
         let seed = std::env::var("SPANLEDGER_TEST_SEED")
             .ok()
             .and_then(|s| s.parse().ok());
@@ -135,7 +180,7 @@ impl Random {
         Self { seed, state: seed }
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.state ^= self.state << 13;
         self.state ^= self.state >> 7;
         self.state ^= self.state << 17;

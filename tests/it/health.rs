@@ -168,6 +168,7 @@ async fn a_dead_part_makes_the_service_unhealthy() {
         Arc::new(spool),
         Arc::new(store),
         Health::default(),
+        tokio::sync::watch::channel(false).1,
     );
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();

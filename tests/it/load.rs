@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde_json::Value;
-use spanledger::load::{Amount, Protocol};
+use spanledger::load::{Amount, Protocol, RunId};
 
 use crate::support::{
     load::{plan, send, verify},
@@ -208,6 +208,68 @@ fn what_is_wrong_is_found_in_postgres() {
     what_is_wrong_is_found("load-pg", &[("SPANLEDGER_STORE_URL", &url)], |_| {
         Rows::postgres(&url)
     });
+}
+
+/// Scenario: the store refuses one row of two thousand spans.
+/// Guarantees: it is kept as a dead letter and found as one, its neighbours are stored, the books
+/// balance.
+#[test]
+fn a_dead_letter_is_found_as_one() {
+    let folder = Folder::new("load-letter");
+    let url = database().url();
+    let env = [("SPANLEDGER_STORE_URL", &*url)];
+    let service = Service::start_with(folder.path(), &env);
+    service.wait_until_connected();
+    let rows = Rows::postgres(&url);
+    // The chat call of request 7.
+    rows.query("ALTER TABLE llm_calls ADD CONSTRAINT poison CHECK (prompt_tokens <> 1007)");
+    let mut plan = plan(&service.grpc, Protocol::Grpc);
+    plan.amount = Amount::Spans(2000);
+    let run = RunId::of_seed(plan.seed);
+    let (report, ledger) = send(folder.path(), plan).join();
+    assert!(report.is_all_acked(), "{report:?}");
+    let books = service.closed_books();
+    assert_eq!((books["stored"], books["lost"]), (2000, 0));
+    let (code, verdict) = verify(folder.path(), &env, &ledger);
+    assert_eq!(code, 3, "{verdict:#}");
+    let trace = run.trace(7);
+    let letter = format!("{}-{} llm_calls", trace.id(), trace.span(2));
+    let letters = &verdict["dead_letters"];
+    assert_eq!(
+        (&letters["count"], &letters["examples"][0]),
+        (&1.into(), &letter.into())
+    );
+    assert_eq!(verdict["rows_found"], 2000 * 4 / 5 - 1);
+    for kind in ["lost", "doubled", "unexpected", "different"] {
+        assert_eq!(verdict[kind]["count"], 0, "{kind}");
+    }
+    assert!(service.stop().success());
+}
+
+/// Scenario: the sender itself is killed (SIGKILL) while it sends.
+/// Guarantees: what it had noted is stored; what it had no time to note is not called unexpected.
+#[test]
+fn a_killed_sender_leaves_honest_books() {
+    let folder = Folder::new("load-killed");
+    let service = Service::start(folder.path());
+    let ledger = folder.path().join("ledger");
+    let mut sender = command(folder.path())
+        .args(["load", "--endpoint", &service.grpc, "--duration", "600"])
+        .args(["--batch", "20", "--ledger"])
+        .arg(&ledger)
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while service.metric("spanledger_receive_spans_total", &[]) < 3000.0 {
+        assert!(started.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    sender.kill().unwrap();
+    sender.wait().unwrap();
+    let (code, verdict) = verify(folder.path(), &[], &ledger);
+    assert_eq!(code, 0, "{verdict:#}");
+    assert!(verdict["acked"].as_u64() >= Some(2000), "{verdict:#}");
+    assert!(service.stop().success());
 }
 
 /// A server that says no, then yes: HTTP/1.1 by hand. Gives when each request came.

@@ -12,6 +12,7 @@ mod crash;
 mod dashboards;
 mod demo;
 mod deploy;
+mod faults;
 mod health;
 mod load;
 mod refusals;

@@ -84,7 +84,7 @@ fn bad_input_costs_itself_only() {
     );
 
     service.wait_until_stored(4);
-    let peak = peak_mib(service.pid());
+    let peak = service.peak_mib();
     assert!(peak < 256.0, "{peak} MiB");
     assert!(service.stop().success());
     let rows = Rows::sqlite(&folder.path().join("spanledger.db"));
@@ -231,18 +231,4 @@ fn what_is_wrong_is_said_in_one_line() {
         code == 1 && line.contains(folder.path().to_str().unwrap()),
         "{code} {line}"
     );
-}
-
-fn peak_mib(pid: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .unwrap();
-    line.trim()
-        .trim_end_matches("kB")
-        .trim()
-        .parse::<f64>()
-        .unwrap()
-        / 1024.0
 }

@@ -169,6 +169,8 @@ fn any() -> impl Strategy<Value = any_value::Value> {
 }
 
 proptest! {
+    #![proptest_config(crate::property_tests(256))]
+
     #[test]
     fn random_bytes_never_panic(body in proptest::collection::vec(proptest::num::u8::ANY, 0..400)) {
         let mut mapper = Mapper::new(&Config::default());

@@ -267,6 +267,8 @@ fn a_wrong_table_says_what_is_wrong() {
 }
 
 proptest! {
+    #![proptest_config(crate::property_tests(256))]
+
     #[test]
     fn a_cost_is_finite_not_negative_and_grows_with_the_tokens(
         model in prop::sample::select(LIST.iter().map(|row| (row.0, row.1)).collect::<Vec<_>>()),

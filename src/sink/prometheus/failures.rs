@@ -70,7 +70,7 @@ impl Failures {
             return;
         };
         let (at, gauge) =
-            newest.get_or_insert_with(|| (i64::MIN, self.succeeded.with([stage.as_str()])));
+            newest.get_or_insert_with(|| (i64::MIN, self.succeeded.with([stage.as_str()]).clone()));
         if end > *at {
             *at = end;
             gauge.set(end as f64 / 1e9);

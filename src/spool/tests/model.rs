@@ -32,7 +32,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(crate::property_tests(64))]
 
     /// Scenario: any order of appends, reads, trims and crashes that leave any part of an unsynced
     /// write behind.

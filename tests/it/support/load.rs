@@ -100,10 +100,20 @@ impl Sending {
     }
 }
 
-/// `spanledger verify`: (exit code, verdict of the one run).
+/// `spanledger verify --wait 60`: (exit code, verdict of the one run).
 pub fn verify(data_dir: &Path, env: &[(&str, &str)], ledger: &Path) -> (i32, Value) {
+    verify_within(60, data_dir, env, ledger)
+}
+
+/// The same, with another time to wait for what is not there yet, seconds.
+pub fn verify_within(
+    seconds: u32,
+    data_dir: &Path,
+    env: &[(&str, &str)],
+    ledger: &Path,
+) -> (i32, Value) {
     let output = command(data_dir)
-        .args(["verify", "--json", "--wait", "60"])
+        .args(["verify", "--json", "--wait", &seconds.to_string()])
         .arg(ledger)
         .envs(env.iter().copied())
         .output()

@@ -41,21 +41,27 @@ impl Database {
 }
 
 impl Database {
+    /// Runs a statement beside the database; `{name}` in it is its name.
+    pub fn execute(&self, sql: &str) {
+        on_server(self.port, &sql.replace("{name}", &self.name)).unwrap();
+    }
+
+    /// Cuts all its connections; new ones are let in.
+    pub fn cut(&self) {
+        self.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",
+        );
+    }
+
     /// An outage of this one database: connections are cut and new ones refused, until told
     /// otherwise.
     pub fn refuse(&self, refuse: bool) {
         let allow = !refuse;
-        on_server(
-            self.port,
-            &format!("ALTER DATABASE {} ALLOW_CONNECTIONS {allow}", self.name),
-        )
-        .unwrap();
+        self.execute(&format!(
+            "ALTER DATABASE {{name}} ALLOW_CONNECTIONS {allow}"
+        ));
         if refuse {
-            let cut = format!(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'",
-                self.name
-            );
-            on_server(self.port, &cut).unwrap();
+            self.cut();
         }
     }
 }
@@ -128,34 +134,39 @@ fn command(program: &Path, is_root: bool) -> Command {
 }
 
 fn start() -> Server {
-    let bin = binaries();
-    let is_root = std::fs::metadata("/proc/self").is_ok_and(|meta| {
-        use std::os::unix::fs::MetadataExt;
-        meta.uid() == 0
-    });
     let data = std::env::temp_dir().join(format!("spanledger-postgres-{}", std::process::id()));
-    std::fs::create_dir_all(&data).unwrap();
-    if is_root {
+    make(&data);
+    let port = free_port();
+    let process = launch(&data, port, &["-c", "max_connections=200"]);
+    janitor(process.id(), &data);
+    Server { process, port }
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0)
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Makes the folder of a server.
+fn make(data: &Path) {
+    std::fs::create_dir_all(data).unwrap();
+    if is_root() {
         let chown = Command::new("chown")
             .arg("nobody:nogroup")
-            .arg(&data)
+            .arg(data)
             .status()
             .unwrap();
         assert!(chown.success());
     }
-    let made = command(&bin.join("initdb"), is_root)
-        .args([
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--locale=C.UTF-8",
-            "--no-sync",
-            "-D",
-        ])
-        .arg(&data)
+    let made = command(&binaries().join("initdb"), is_root())
+        .args(["-U", "postgres", "-A", "trust", "-E", "UTF8"])
+        .args(["--locale=C.UTF-8", "--no-sync", "-D"])
+        .arg(data)
         .output()
         .unwrap();
     assert!(
@@ -163,24 +174,24 @@ fn start() -> Server {
         "initdb: {}",
         String::from_utf8_lossy(&made.stderr)
     );
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let log = std::fs::File::create(data.join("log")).unwrap();
-    let mut process = command(&bin.join("postgres"), is_root)
+}
+
+/// Starts a server and waits until it answers.
+fn launch(data: &Path, port: u16, args: &[&str]) -> Child {
+    let mut log = std::fs::OpenOptions::new();
+    let log = log.create(true).append(true).open(data.join("log"));
+    let mut process = command(&binaries().join("postgres"), is_root())
         .args(["-h", "127.0.0.1", "-k", "", "-F"])
-        .args(["-c", "max_connections=200", "-c", "jit=off", "-p"])
+        .args(["-c", "jit=off", "-p"])
         .arg(port.to_string())
         .arg("-D")
-        .arg(&data)
+        .arg(data)
+        .args(args)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(log)
+        .stderr(log.unwrap())
         .spawn()
         .unwrap();
-    janitor(process.id(), &data);
     let started = Instant::now();
     while let Err(error) = on_server(port, "SELECT 1") {
         assert!(
@@ -194,7 +205,54 @@ fn start() -> Server {
         );
         std::thread::sleep(Duration::from_millis(20));
     }
-    Server { process, port }
+    process
+}
+
+/// A server of a test's own, to be stopped and started.
+pub struct Cluster {
+    data: PathBuf,
+    port: u16,
+    args: Vec<&'static str>,
+    process: Child,
+}
+
+impl Cluster {
+    pub fn start(args: &[&'static str]) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let (pid, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let data = std::env::temp_dir().join(format!("spanledger-cluster-{pid}-{number}"));
+        make(&data);
+        let port = free_port();
+        Self {
+            process: launch(&data, port, args),
+            data,
+            port,
+            args: args.to_vec(),
+        }
+    }
+
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Like `pg_ctl stop -m immediate`: no checkpoint, open transactions are gone.
+    pub fn stop_at_once(&mut self) {
+        let pid = self.process.id().to_string();
+        Command::new("kill").args(["-QUIT", &pid]).status().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// After [`Cluster::stop_at_once`]: recovers, and answers.
+    pub fn start_again(&mut self) {
+        self.process = launch(&self.data, self.port, &self.args);
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.stop_at_once();
+        let _ = std::fs::remove_dir_all(&self.data);
+    }
 }
 
 /// A process that outlives the tests, stops the server when they are gone, and removes its files.

@@ -179,6 +179,26 @@ impl Service {
         }
     }
 
+    /// Waits until the store is connected.
+    pub fn wait_until_connected(&self) {
+        let started = Instant::now();
+        while self.metric("spanledger_store_up", &[]) < 1.0 {
+            assert!(started.elapsed() < START, "{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Peak resident memory, MiB.
+    pub fn peak_mib(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .unwrap();
+        let kib = line.trim().trim_end_matches("kB").trim();
+        kib.parse::<f64>().unwrap() / 1024.0
+    }
+
     /// Waits until this many spans are stored and observed.
     pub fn wait_until_stored(&self, spans: u64) {
         self.wait_for(spans, &["rows", "prometheus"]);

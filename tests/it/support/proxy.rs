@@ -36,8 +36,8 @@ struct State {
 
 struct Loss {
     needle: Vec<u8>,
-    /// Each so many-th time.
-    each: u32,
+    /// One of so many, spread.
+    one_of: u32,
     seen: u32,
     /// How often yet.
     times: u32,
@@ -80,12 +80,12 @@ impl Proxy {
         self.shared.changed.notify_all();
     }
 
-    /// Each `each`-th time that a client sends something with `needle` in it, it reaches the
-    /// server, which answers; the answer is lost and the connection cut; `times` times.
-    pub fn lose_answers(&self, needle: &[u8], each: u32, times: u32) {
+    /// When a client sends something with `needle` in it, it reaches the server, which answers; one
+    /// of `one_of` times the answer is lost and the connection cut, until that was `times` times.
+    pub fn lose_answers(&self, needle: &[u8], one_of: u32, times: u32) {
         self.shared.state.lock().unwrap().lose_after = Some(Loss {
             needle: needle.to_vec(),
-            each,
+            one_of,
             seen: 0,
             times,
         });
@@ -145,7 +145,8 @@ impl Shared {
                 .any(|window| window == loss.needle)
         {
             loss.seen += 1;
-            if loss.seen % loss.each == 0 {
+            // Not every so many-th: what the client sends may have the same beat.
+            if (loss.seen.wrapping_mul(0x9E37_79B9) >> 16) % loss.one_of == 0 {
                 loss.times -= 1;
                 *mark.lock().unwrap() = true;
             }

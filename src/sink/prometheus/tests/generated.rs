@@ -106,7 +106,7 @@ fn close(is: f64, should: f64) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(crate::property_tests(64))]
     #[test]
     fn counters_are_sums(records in prop::collection::vec(prop_oneof![4 => call(), 1 => speech()], 0..80)) {
         let (mut sink, registry) = sink();
