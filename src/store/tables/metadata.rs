@@ -46,43 +46,51 @@ pub(super) fn metadata(call: &LlmCall) -> Cell<'static> {
 /// `{"prompt_tokens":{"attribute":"…","rule":"…"}}`; of a column that several attributes gave, the
 /// last one.
 fn origin(origin: &Origin, text: &mut String) {
-    let mut columns = Object::default();
+    let mut columns = Object {
+        text: std::mem::take(text),
+        is_begun: false,
+    };
     let mut numbers = origin.numbers.iter();
     while let Some((column, attribute, rule)) = numbers.next() {
         if numbers.as_slice().iter().any(|(later, ..)| later == column) {
             continue;
         }
         columns.key(column);
-        let mut one = Object::default();
-        one.member("attribute", attribute);
+        columns.text.push_str("{\"attribute\":");
+        columns.value(attribute);
         if !rule.is_empty() {
-            one.member("rule", rule);
+            columns.text.push_str(",\"rule\":");
+            columns.value(rule);
         }
-        columns.text.push_str(&one.finish().unwrap_or_default());
+        columns.text.push('}');
     }
-    text.push_str(&columns.finish().unwrap_or_default());
+    *text = columns.finish().unwrap_or_default();
 }
 
 /// A JSON object that is being written.
 #[derive(Default)]
 struct Object {
+    /// Everything so far, what stands before the object included.
     text: String,
+    is_begun: bool,
 }
 
 impl Object {
     /// Goes on where the text of another object ends.
     fn of(text: Option<&str>) -> Self {
         let inner = text.and_then(|text| text.strip_suffix('}'));
-        let mut object = Object::default();
-        if let Some(inner) = inner.filter(|inner| inner.len() > 1 && inner.starts_with('{')) {
-            object.text.reserve(inner.len() + 512);
-            object.text.push_str(inner);
+        let inner = inner.filter(|inner| inner.len() > 1 && inner.starts_with('{'));
+        let mut text = String::with_capacity(inner.map_or(0, str::len) + 768);
+        text.push_str(inner.unwrap_or_default());
+        Object {
+            text,
+            is_begun: inner.is_some(),
         }
-        object
     }
 
     fn key(&mut self, name: &'static str) {
-        self.text.push(if self.text.is_empty() { '{' } else { ',' });
+        self.text.push(if self.is_begun { ',' } else { '{' });
+        self.is_begun = true;
         self.value(name);
         self.text.push(':');
     }
@@ -107,7 +115,7 @@ impl Object {
 
     /// The object's text; `None` if it is empty.
     fn finish(mut self) -> Option<String> {
-        if self.text.is_empty() {
+        if !self.is_begun {
             return None;
         }
         self.text.push('}');
