@@ -35,6 +35,7 @@ pub const SECONDS: Unit = Unit("s", "seconds");
 pub const OF_A_SECOND: Unit = Unit("percentunit", "percent of one CPU");
 pub const MILLIS: Unit = Unit("ms", "milliseconds");
 pub const HOURS: Unit = Unit("h", "hours");
+pub const DAYS: Unit = Unit("d", "days");
 pub const BYTES: Unit = Unit("bytes", "bytes");
 pub const BYTES_A_SECOND: Unit = Unit("Bps", "bytes a second");
 pub const TOKENS_A_SECOND: Unit = Unit("suffix: /s", "tokens per second");

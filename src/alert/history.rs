@@ -85,6 +85,7 @@ selects! {
     SpoolAge = "spanledger_spool_oldest_age_seconds" {} by [];
     SpoolBytes = "spanledger_spool_bytes" {} by [];
     SpoolMax = "spanledger_spool_max_bytes" {} by [];
+    DiskDays = "spanledger_disk_days_left" {} by ["disk"];
     Refused = "spanledger_receive_requests_total" {"outcome": ["refused"]} by [];
     Received = "spanledger_receive_requests_total" {} by [];
     RejectedRequests = "spanledger_receive_requests_total" {"outcome": ["rejected"]} by [];

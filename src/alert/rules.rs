@@ -189,6 +189,8 @@ rules! {
             v.gauge(Of::SpoolBytes).into_iter().map(|(group, bytes)| (group, bytes / max)).collect()
         },
         "The spool is {value} full; when it is full, senders are refused";
+    DiskFilling BOTH M10S, Under("disk_days_left"), Number, |v, _| v.gauge(Of::DiskDays),
+        "The {group} disk is full in {value} days at this pace";
     SpansRefused BOTH M1S, Over("refused_ratio"), Percent,
         |v, _| v.share_over(Of::Refused, Of::Received, M5, 0.0),
         "{value} of OTLP requests are refused; their senders try again";

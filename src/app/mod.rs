@@ -51,6 +51,7 @@ pub struct App {
     alarm: Option<Alarm>,
     round: Round,
     scaler: Scaler,
+    disks: maintain::Disks,
     listening: Listening,
 }
 
@@ -128,6 +129,13 @@ impl App {
             Arc::clone(&store),
         )?;
         let scaler = Scaler::new(config.scale.clone(), &registry)?;
+        let disks = maintain::Disks::new(
+            Arc::clone(&store),
+            Arc::clone(&spool),
+            config.data_dir.clone(),
+            config.store.disk_bytes,
+            &registry,
+        )?;
         let ready = api::Ready::default();
         let state = api::State::new(
             registry,
@@ -151,6 +159,7 @@ impl App {
             alarm,
             round,
             scaler,
+            disks,
             listening,
         })
     }
@@ -190,6 +199,7 @@ impl App {
             alarm,
             round,
             scaler,
+            disks,
             listening,
         } = self;
         listening
@@ -214,7 +224,11 @@ impl App {
         ));
         let told = ended.clone();
         house.spawn(async move {
-            tokio::join!(round.run(told.clone()), scaler.run(told.clone()));
+            tokio::join!(
+                round.run(told.clone()),
+                scaler.run(told.clone()),
+                disks.run(told.clone())
+            );
             Ok(())
         });
         if let Some(alarm) = alarm {

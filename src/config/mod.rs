@@ -71,6 +71,9 @@ pub struct Store {
     pub url: Option<secrecy::SecretString>,
     /// A file whose first line is the URL.
     pub url_file: Option<PathBuf>,
+    /// Bytes that the Postgres database may take, which no query can tell. Without it nobody is
+    /// told how many days its disk lasts.
+    pub disk_bytes: Option<u64>,
 }
 
 impl Default for Config {

@@ -1,9 +1,20 @@
-//! STATION 9: what a ledger needs over time: partitions made ahead, spool segments let go.
+//! STATION 9: what a ledger needs over time: partitions made ahead, spool segments let go, a look at
+//! how many days the disks last.
+//!
+//! | file | what |
+//! |---|---|
+//! | `disks` | the disks, and what is told of them |
+//! | `forecast` | how fast something grows, and when it is full |
+
+mod disks;
+mod forecast;
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+pub use disks::{DAYS_LEFT, Disks};
 
 use crate::{
     spool::{Position, Spool},

@@ -135,6 +135,23 @@ impl Store {
         }
     }
 
+    /// The SQLite file; `None` of a server.
+    pub fn file(&self) -> Option<&std::path::Path> {
+        match &self.backend {
+            Backend::Sqlite(sqlite) => Some(sqlite.path()),
+            Backend::Postgres(_) => None,
+        }
+    }
+
+    /// Bytes that the store takes: the SQLite file with its log, or the Postgres database.
+    pub async fn bytes(&self) -> Result<u64, Error> {
+        match (&self.backend, self.pool()) {
+            (Backend::Sqlite(sqlite), Some(_)) => sqlite.bytes(),
+            (Backend::Postgres(_), Some(Pool::Postgres(pool))) => postgres::bytes(&pool).await,
+            _ => Err(Error::NotConnected),
+        }
+    }
+
     /// Connects and brings the tables up to date. Call again after an outage.
     pub async fn connect(&self) -> Result<(), Error> {
         let connected = match &self.backend {

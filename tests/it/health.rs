@@ -150,6 +150,63 @@ fn probes_and_spans_tell_who_is_ill() {
     );
 }
 
+/// How much room there is, on each store; how long it lasts can't be known yet, and isn't told.
+#[test]
+fn room_on_the_disks_is_told_where_it_is_known() {
+    let database = postgres::database();
+    let url = database.url();
+    let stored = |service: &Service| {
+        let started = Instant::now();
+        loop {
+            let bytes = service.metric("spanledger_store_bytes", &[]);
+            if bytes > 0.0 {
+                return bytes;
+            }
+            let waited = started.elapsed() < Duration::from_secs(60);
+            assert!(waited, "{}", service.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let disks = |service: &Service| {
+        let (_, text) = service.get("/metrics");
+        for early in ["spanledger_disk_days_left", "spanledger_store_growth"] {
+            assert!(!text.contains(early), "{text}");
+        }
+        ["data", "store"].map(|disk| {
+            let label = format!("disk=\"{disk}\"");
+            let told = text.contains(&format!("spanledger_disk_free_bytes{{{label}}}"));
+            told.then(|| service.metric("spanledger_disk_free_bytes", &[&label]))
+        })
+    };
+
+    let folder = Folder::new("room-sqlite");
+    let service = Service::start(folder.path());
+    let bytes = stored(&service);
+    let size = |name: &str| {
+        let found = folder.path().join(name).metadata();
+        found.map_or(0.0, |found| found.len() as f64)
+    };
+    assert!(bytes <= size("spanledger.db") + size("spanledger.db-wal"));
+    let [data, store] = disks(&service);
+    assert!(data.unwrap() > 0.0);
+    assert_eq!(store, None, "the file is on the data folder's disk");
+
+    let folder = Folder::new("room-postgres");
+    let service = Service::start_with(folder.path(), &[("SPANLEDGER_STORE_URL", &url)]);
+    let bytes = stored(&service);
+    assert!(bytes > 1e6, "an empty database has some megabytes: {bytes}");
+    let [data, store] = disks(&service);
+    assert!(data.is_some());
+    assert_eq!(store, None, "nobody said how much it may take");
+    drop(service);
+
+    let limit = ("SPANLEDGER_STORE__DISK_BYTES", "50000000000");
+    let service = Service::start_with(folder.path(), &[("SPANLEDGER_STORE_URL", &url), limit]);
+    let bytes = stored(&service);
+    let [_, store] = disks(&service);
+    assert_eq!(store, Some(50e9 - bytes));
+}
+
 /// A part that died is not hidden: whoever restarts unhealthy services is told.
 #[tokio::test]
 async fn a_dead_part_makes_the_service_unhealthy() {

@@ -3,8 +3,8 @@
 use crate::dashboards::{
     board::Board,
     panel::{
-        A_SECOND, AGO, BYTES, BYTES_A_SECOND, COUNT, HOURS, OF_A_SECOND, ON, Panel, SECONDS, SHARE,
-        lines, stacked, stat, table,
+        A_SECOND, AGO, BYTES, BYTES_A_SECOND, COUNT, DAYS, HOURS, OF_A_SECOND, ON, Panel, SECONDS,
+        SHARE, lines, stacked, stat, table,
     },
     sql::RANGE,
 };
@@ -239,6 +239,27 @@ fn out() -> Vec<Panel> {
              LEFT JOIN pg_class AS parent ON parent.oid = child.inhparent \
              WHERE own.relkind = 'r' AND own.relnamespace = 'public'::regnamespace \
              GROUP BY 1 ORDER BY size DESC LIMIT 30",
+        ),
+        lines(
+            "Disk days left",
+            "Days until a disk is full at the pace of the last three days: data is that of the spool \
+             and the SQLite file, store what [store] disk_bytes lets Postgres take. 3650: ten years \
+             or more. Unknown in the first hour after a start.",
+        )
+        .unit(DAYS)
+        .goal("disk_days_left")
+        .prom("{{disk}}", "min by (disk) (spanledger_disk_days_left)")
+        .none("unknown"),
+        lines(
+            "Disk",
+            "Size of the store with all its tables, and what is free on its disk (where that is \
+             known) and on the spool's.",
+        )
+        .unit(BYTES)
+        .prom("store", "max(spanledger_store_bytes)")
+        .prom(
+            "free for {{disk}}",
+            "min by (disk) (spanledger_disk_free_bytes)",
         ),
     ]
 }

@@ -166,6 +166,14 @@ impl Postgres {
     }
 }
 
+/// Size of the database, indexes and all.
+pub(super) async fn bytes(pool: &PgPool) -> Result<u64, Error> {
+    let size: i64 = sqlx::query_scalar("SELECT pg_database_size(current_database())")
+        .fetch_one(pool)
+        .await?;
+    Ok(size.unsigned_abs())
+}
+
 /// COPY into a temporary table, then INSERT what is not there yet. A slice that is refused is
 /// halved until the row that is the reason stands alone.
 async fn insert_staged<R>(

@@ -1,6 +1,11 @@
 //! SQLite: one file, one writer, multi-row INSERT in large transactions.
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use sqlx::{
     AssertSqlSafe, SqliteConnection, SqlitePool,
@@ -45,6 +50,24 @@ impl Sqlite {
 
     pub fn describe(&self) -> String {
         format!("sqlite at {}", self.path.display())
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Size of the file and of the log beside it, which SQLite removes when it closes.
+    pub fn bytes(&self) -> Result<u64, Error> {
+        let size = |path: &Path| path.metadata().map(|found| found.len());
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        let log = match size(Path::new(&log)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            size => size,
+        };
+        size(&self.path)
+            .and_then(|file| Ok(file + log?))
+            .map_err(|error| Error::Unreachable(sqlx::Error::Io(error)))
     }
 
     pub async fn connect(&self) -> Result<SqlitePool, Error> {

@@ -39,6 +39,9 @@ const ZERO: &[(&str, &str)] = &[
 ];
 /// Panels whose numbers may be 0: when nothing waits; when no whole second of CPU time was spent.
 const IDLE: &[&str] = &["Oldest in the spool", "Age of the oldest entry", "CPU"];
+/// Metrics that come an hour after the start, and the panels that ask for them alone: they must say
+/// nothing till then.
+const LATER: &[(&str, &str)] = &[(spanledger::maintain::DAYS_LEFT, "Disk days left")];
 /// Columns that may hold nothing: (panel, column). The dearest requests are transcriptions, which
 /// have no tokens.
 const NULL: &[(&str, &str)] = &[("Most expensive requests", "tokens")];
@@ -187,6 +190,12 @@ impl Live {
         let zero = ZERO
             .iter()
             .any(|(panel, of)| *panel == title && (of.is_empty() || *of == legend));
+        if LATER.iter().any(|(_, panel)| *panel == title) {
+            if !numbers.is_empty() {
+                say(format!("too early to tell: {numbers:?}"));
+            }
+            return;
+        }
         match (numbers.is_empty(), zero) {
             (true, _) => say(format!("no numbers: {expr}")),
             (false, true) if numbers.iter().any(|n| *n != 0.0) => {
@@ -338,6 +347,7 @@ fn unknown_words(expr: &str, metrics: &[String], labels: &[String], say: &mut im
             && !word.starts_with("__")
             && word != "histogram_quantile"
             && !name(metrics)
+            && !LATER.iter().any(|(metric, _)| *metric == word)
         {
             say(format!("there is no metric {word}"));
         }

@@ -18,7 +18,7 @@ const TYPES: [&str; 6] = [
     "heatmap",
 ];
 /// Grafana's ids of the units that are in use.
-const UNITS: [&str; 12] = [
+const UNITS: [&str; 13] = [
     "none",
     "Bps",
     "short",
@@ -27,6 +27,7 @@ const UNITS: [&str; 12] = [
     "s",
     "ms",
     "h",
+    "d",
     "bytes",
     "dateTimeFromNow",
     "bool_on_off",
