@@ -43,6 +43,7 @@ pub const A_MINUTE: Unit = Unit("suffix: /min", "per minute");
 pub const A_SECOND: Unit = Unit("suffix: /s", "per second");
 pub const USD_AN_HOUR: Unit = Unit("currencyUSD", "US dollars an hour");
 pub const FACTOR: Unit = Unit("suffix:×", "seconds of work for a second of audio");
+pub const DEVIATIONS: Unit = Unit("short", "standard deviations");
 pub const AGO: Unit = Unit("dateTimeFromNow", "time ago");
 pub const ON: Unit = Unit("bool_on_off", "1 is up");
 

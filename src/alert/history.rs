@@ -56,6 +56,7 @@ selects! {
     Requests = "genai_requests_total" {} by [];
     RequestsEnded = "genai_requests_total" {"status": ["success", "error", "timeout"]} by ["pipeline"];
     RequestsFailed = "genai_requests_total" {"status": ["error", "timeout"]} by ["pipeline"];
+    Anomaly = "genai_anomaly_score" {} by ["signal", "name"];
     Matched = "genai_matches_total" {"result": ["matched"]} by [];
     MatchesSaid = "genai_matches_total" {} by [];
     Confidence = "genai_confidence" {} by [];

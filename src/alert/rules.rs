@@ -108,6 +108,8 @@ rules! {
         |v, _| stage(v, "vector_search"), "1 in 20 vector searches takes longer than {value}";
     ModelCallSlow BOTH M5S, Over("model_call_seconds"), Seconds, |v, _| stage(v, "llm"),
         "1 in 20 model calls takes longer than {value}";
+    AnomalyFlagged BOTH M2S, Over("anomaly_score"), Number, |v, _| v.gauge(Of::Anomaly),
+        "{group} is far above what is usual for it, by {value} standard deviations";
     MatchRateLow BOTH M5S, Under("match_ratio"), Percent,
         |v, _| v.share(Of::Matched, Of::MatchesSaid, M30), "Only {value} of requests find a match";
     ConfidenceLow BOTH M5S, Under("confidence_mean"), Number, |v, _| v.mean(Of::Confidence, M30),

@@ -241,6 +241,43 @@ fn errors_are_told_by_what_they_mean() {
 }
 
 #[test]
+fn a_pipeline_that_takes_longer_than_it_used_to_is_told() {
+    let mut turned = Turned::new();
+    // Ten a minute, of 1 to 2 seconds, far below every fixed level; then four times as long.
+    let mut told = Vec::new();
+    for minute in 0..40_i64 {
+        let factor = if minute < 20 { 1 } else { 4 };
+        for n in 0..10 {
+            turned
+                .sink
+                .observe(&[Record::PipelineRequest(Box::new(PipelineRequest {
+                    header: Header {
+                        completed_at: Some(factor * (1_000_000_000 + 100_000_000 * n)),
+                        received_at: minute * 60_000_000_000,
+                        ..Header::default()
+                    },
+                    pipeline: Some("map".into()),
+                    ..PipelineRequest::default()
+                }))]);
+        }
+        for notice in turned.minute() {
+            turned.judge.told(&notice, turned.now);
+            told.push((minute, notice));
+        }
+    }
+    let anomalies: Vec<_> = told
+        .iter()
+        .filter(|(_, notice)| notice.key.alert == "AnomalyFlagged")
+        .collect();
+    let [(minute, notice)] = &anomalies[..] else {
+        panic!("not told once: {told:?}");
+    };
+    assert!((22..30).contains(minute), "{minute}");
+    assert_eq!(notice.key.group, "request_duration map");
+    assert_eq!(notice.severity, Some(Severity::Critical));
+}
+
+#[test]
 fn a_message_has_links_and_nothing_that_slack_would_take_for_its_own() {
     let notice = Notice {
         key: Key {

@@ -58,7 +58,7 @@ macro_rules! kind {
 }
 
 const KINDS: &[Kind] = &[
-    kind!(["ResponseTimeP95", "ResponseTimeP99"], 1 h, "ms", "pipeline", "latency_ms",
+    kind!(["ResponseTimeP95", "ResponseTimeP99", "AnomalyFlagged"], 1 h, "ms", "pipeline", "latency_ms",
         "pipeline_requests WHERE latency_ms IS NOT NULL", "latency_ms DESC"),
     kind!(["ErrorRateHigh"], 1 h, "ms", "coalesce(error_type, status)", "latency_ms",
         "pipeline_requests WHERE status IN ('error', 'timeout')", "pipeline_requests.started_at DESC"),

@@ -116,6 +116,18 @@ impl Labels {
         }
     }
 
+    /// The value that was given out for `raw`, or `None` where it became `__other__`. Counts nothing.
+    pub fn within_budget(&self, label: Label, raw: Option<&str>) -> Option<Arc<str>> {
+        let Some(raw) = raw.map(str::trim).filter(|raw| !raw.is_empty()) else {
+            return Some(Arc::clone(&self.unknown));
+        };
+        let text = clean(raw);
+        if text == UNKNOWN {
+            return Some(Arc::clone(&self.unknown));
+        }
+        self.budgets.get(&label)?.known.get(text.as_ref()).cloned()
+    }
+
     fn known(&mut self, label: Label, raw: &str) -> Arc<str> {
         let text = clean(raw);
         if text == UNKNOWN {
@@ -183,6 +195,16 @@ mod tests {
             "budgets are per label"
         );
         assert_eq!(&*labels.value_or_empty(Label::ErrorType, None), "");
+        let kept = |raw| labels.within_budget(Label::Model, raw);
+        for (raw, value) in [
+            (Some("a"), Some("a")),
+            (Some("c"), None),
+            (Some(OTHER), None),
+            (Some(UNKNOWN), Some(UNKNOWN)),
+            (None, Some(UNKNOWN)),
+        ] {
+            assert_eq!(kept(raw).as_deref(), value, "{raw:?}");
+        }
         assert_eq!(folded.with_label_values(&["model"]).get(), 1);
         assert_eq!(folded.with_label_values(&["provider"]).get(), 0);
     }

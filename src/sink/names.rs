@@ -66,6 +66,8 @@ names! {
         "Share of its time that a GPU was busy, as its agent reports over OTLP; gone three minutes after the last report.";
     SCALE = "genai_scale_recommendation" ["reason"]
         "Load over what is planned for, by signal: above 1 for more instances. all: the highest that more instances help; error_rate is not in it.";
+    ANOMALY = "genai_anomaly_score" ["signal", "name"]
+        "How far the newest 30 values lie above the 100 before them that are usual: standard deviations of their median, of logarithms. signal: request_duration by pipeline, call_duration and call_tokens by model. Gone 15 minutes after the last value.";
     MATCHES = "genai_matches_total" ["framework", "result"]
         "Requests that say whether they found a match.";
     FALLBACKS = "genai_fallbacks_total" ["framework", "result"]
@@ -117,6 +119,7 @@ pub const FREE_LABELS: &[&str] = &[
     "pipeline",
     "framework",
     "cache",
+    "name",
 ];
 
 /// Buckets of durations, as the GenAI conventions advise, and two more: agents exceed 81.92 s.

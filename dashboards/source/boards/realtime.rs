@@ -3,8 +3,8 @@
 use crate::dashboards::{
     board::Board,
     panel::{
-        A_MINUTE, COUNT, MILLIS, Panel, SECONDS, SHARE, TOKENS, TOKENS_A_SECOND, USD, USD_AN_HOUR,
-        bars, gauges, heatmap, lines, stacked, stat, table,
+        A_MINUTE, COUNT, DEVIATIONS, MILLIS, Panel, SECONDS, SHARE, TOKENS, TOKENS_A_SECOND, USD,
+        USD_AN_HOUR, bars, gauges, heatmap, lines, stacked, stat, table,
     },
     sql::{FIVE_MINUTES, RANGE, TODAY, calls, requests, spent},
 };
@@ -225,6 +225,26 @@ fn response_time() -> Vec<Panel> {
                 every,
                 ", gen_ai_request_model",
             ),
+        ),
+        lines(
+            "Anomaly score",
+            "How far the newest 30 response times of a pipeline, and the newest 30 durations and \
+             token counts of a model's calls, lie above what was usual for it in the last hours. \
+             Negative is below. Nothing before 130 values.",
+        )
+        .unit(DEVIATIONS)
+        .goal("anomaly_score")
+        .wide(24)
+        .none("too little is known")
+        .prom(
+            "{{signal}} {{name}}",
+            "max by (signal, name) (genai_anomaly_score{signal=\"request_duration\", \
+             name=~\"$pipeline\"})",
+        )
+        .prom(
+            "{{signal}} {{name}}",
+            "max by (signal, name) (genai_anomaly_score{signal=~\"call_duration|call_tokens\", \
+             name=~\"$model\"})",
         ),
     ]
 }

@@ -6,12 +6,14 @@
 //! | `calls` | model calls: duration, tokens, cost |
 //! | `stages` | requests and what they are made of |
 //! | `failures` | what failed, by what the error means; who sends at all |
+//! | `anomaly` | what takes longer, or more tokens, than is usual for it |
 //! | `progress` | how many requests are in progress |
 //! | `reported` | the metrics that apps export themselves |
 //!
 //! Counters and the ledger agree because both take the same counted, priced records. What is not
 //! known feeds nothing: no zero stands for it.
 
+mod anomaly;
 mod calls;
 mod failures;
 mod family;
@@ -21,10 +23,13 @@ mod stages;
 #[cfg(test)]
 mod tests;
 
+use std::time::Instant;
+
 use prometheus::{Error, Registry};
 use serde::{Deserialize, Serialize};
 
 use self::{
+    anomaly::Anomalies,
     calls::Calls,
     failures::Failures,
     family::{IntCounters, Maker},
@@ -59,6 +64,7 @@ pub struct Prometheus {
     calls: Calls,
     stages: Stages,
     failures: Failures,
+    anomalies: Anomalies,
     progress: Progress,
     reported: Reported,
     recounted: IntCounters<1>,
@@ -82,6 +88,7 @@ impl Prometheus {
             calls: Calls::new(&maker)?,
             stages: Stages::new(&maker)?,
             failures: Failures::new(&maker)?,
+            anomalies: Anomalies::new(registry)?,
             progress: Progress::new(registry)?,
             reported: Reported::new(&maker)?,
             recounted: maker
@@ -92,11 +99,13 @@ impl Prometheus {
 
     /// Counts new records. Each record must be given once.
     pub fn observe(&mut self, records: &[Record]) {
+        let now = Instant::now();
         let Self {
             labels,
             calls,
             stages,
             failures,
+            anomalies,
             progress,
             ..
         } = self;
@@ -106,6 +115,7 @@ impl Prometheus {
                 Record::LlmCall(call) => {
                     calls.call(call, labels);
                     stages.call(call);
+                    anomalies.call(call, labels, now);
                 }
                 Record::SttEvent(event) => {
                     calls.speech(event, labels);
@@ -116,6 +126,7 @@ impl Prometheus {
                 Record::JsonParse(parse) => stages.json_parse(parse),
                 Record::PipelineRequest(request) => {
                     stages.request(request, labels);
+                    anomalies.request(request, labels, now);
                     progress.request(&request.header);
                 }
             }
@@ -139,7 +150,6 @@ impl Prometheus {
     /// Takes an `ExportMetricsServiceRequest` as it was received: what an app's own
     /// instrumentation says about its model calls.
     pub fn reported(&mut self, body: &[u8]) {
-        self.reported
-            .take(body, std::time::Instant::now(), &mut self.labels);
+        self.reported.take(body, Instant::now(), &mut self.labels);
     }
 }

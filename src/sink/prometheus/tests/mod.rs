@@ -1,5 +1,6 @@
 //! Sums, bounds, hostile text, temporality.
 
+mod anomalies;
 mod exported;
 mod failures;
 mod generated;
