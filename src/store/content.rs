@@ -1,10 +1,13 @@
 //! Content that came apart from its call, in a log event: kept until the call is there, whichever
 //! comes first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use serde_json::{Value, json};
-use sqlx::{PgConnection, PgPool, SqliteConnection, SqlitePool};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, SqliteConnection, SqlitePool};
 
 use super::{Error, Sql, tables::rfc3339};
 use crate::record::{CallContent, LlmCall, SpanKey};
@@ -75,10 +78,20 @@ const JOIN: Sql = of_keys!(
     "JOIN pending_content AS p ON p.trace_id = k.trace_id AND p.span_id = k.span_id \
      WHERE t.trace_id = p.trace_id AND t.span_id = p.span_id"
 );
-const JOINED: Sql = of_keys!(
-    "DELETE FROM pending_content WHERE (trace_id, span_id) IN (SELECT t.trace_id, t.span_id FROM",
-    "JOIN llm_calls AS t ON t.trace_id = k.trace_id AND t.span_id = k.span_id)"
-);
+const JOINED: &str = "DELETE FROM pending_content WHERE (trace_id, span_id) IN \
+    (SELECT t.trace_id, t.span_id FROM (SELECT value ->> 'trace_id' AS trace_id, \
+    value ->> 'span_id' AS span_id FROM json_each($1)) AS k \
+    JOIN llm_calls AS t ON t.trace_id = k.trace_id AND t.span_id = k.span_id)";
+/// Joins and lets go in one statement: a call that another process commits between two would have
+/// its content deleted without being joined. (SQLite has one writer, and no such statement.)
+static MOVE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "WITH joined AS ({} RETURNING t.trace_id, t.span_id) \
+         DELETE FROM pending_content AS p USING joined AS j \
+         WHERE p.trace_id = j.trace_id AND p.span_id = j.span_id",
+        JOIN.postgres
+    )
+});
 const WAITING: &str = "SELECT jsonb_agg(jsonb_build_object('trace_id', trace_id, 'span_id', span_id)) \
     ::text FROM (SELECT trace_id, span_id FROM pending_content \
     WHERE received_at > now() - interval '1 hour' LIMIT 1000) AS w";
@@ -134,20 +147,28 @@ pub(super) async fn claim(pool: &PgPool) -> Result<(), Error> {
     let mut tx = pool.begin().await?;
     let waiting: Option<String> = sqlx::query_scalar(WAITING).fetch_one(&mut *tx).await?;
     if let Some(keys) = waiting {
-        sqlx::query(JOIN.postgres)
-            .bind(&keys)
-            .execute(&mut *tx)
-            .await?;
-        sqlx::query(JOINED.postgres)
-            .bind(&keys)
-            .execute(&mut *tx)
-            .await?;
+        join_postgres(&mut tx, &keys).await?;
     }
     Ok(tx.commit().await?)
 }
 
+async fn join_postgres(tx: &mut PgConnection, keys: &str) -> Result<(), Error> {
+    let statement = sqlx::query(AssertSqlSafe(MOVE.as_str())).bind(keys);
+    statement.execute(tx).await?;
+    Ok(())
+}
+
+async fn join_sqlite(tx: &mut SqliteConnection, keys: &str) -> Result<(), Error> {
+    let join = sqlx::query(JOIN.sqlite).bind(keys);
+    if join.execute(&mut *tx).await?.rows_affected() > 0 {
+        let joined = sqlx::query(JOINED).bind(keys);
+        joined.execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
 macro_rules! content {
-    ($store:ident, $connection:ty, $forget:ident, $pool:ty) => {
+    ($store:ident, $connection:ty, $join:ident, $forget:ident, $pool:ty) => {
         /// Keeps a batch's content, then joins what has found its call.
         pub(super) async fn $store(
             tx: &mut $connection,
@@ -165,13 +186,7 @@ macro_rules! content {
             {
                 return Ok(());
             }
-            let keys = keys(calls, contents);
-            let join = sqlx::query(JOIN.$store).bind(&keys);
-            if join.execute(&mut *tx).await?.rows_affected() > 0 {
-                let joined = sqlx::query(JOINED.$store).bind(&keys);
-                joined.execute(&mut *tx).await?;
-            }
-            Ok(())
+            $join(tx, &keys(calls, contents)).await
         }
 
         /// Lets go of content whose call never came; says of how many calls.
@@ -182,5 +197,17 @@ macro_rules! content {
     };
 }
 
-content!(sqlite, SqliteConnection, forget_sqlite, SqlitePool);
-content!(postgres, PgConnection, forget_postgres, PgPool);
+content!(
+    sqlite,
+    SqliteConnection,
+    join_sqlite,
+    forget_sqlite,
+    SqlitePool
+);
+content!(
+    postgres,
+    PgConnection,
+    join_postgres,
+    forget_postgres,
+    PgPool
+);

@@ -128,7 +128,8 @@ pub fn verify_within(
 /// Every acked span is stored once, nothing was stored that was not sent.
 #[track_caller]
 pub fn assert_stored_once(data_dir: &Path, env: &[(&str, &str)], ledger: &Path) -> Value {
-    let (code, verdict) = verify(data_dir, env, ledger);
+    // A hundred kills leave a backlog that takes a debug build minutes to store.
+    let (code, verdict) = verify_within(600, data_dir, env, ledger);
     assert_eq!(code, 0, "{verdict:#}");
     assert!(verdict["acked"].as_u64() > Some(0), "{verdict:#}");
     assert_eq!(verdict["rows_found"], verdict["rows_expected"]);
