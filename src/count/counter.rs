@@ -213,11 +213,11 @@ impl Counter {
             .is_some_and(|(_, family)| family.nodes.contains_key(&key.span_id))
     }
 
-    /// The traces that are remembered and have something of ours, and within which bounds their
-    /// spans started, Unix ns.
+    /// The traces that are remembered and have something of ours, or a request that waits for it,
+    /// and within which bounds their spans started, Unix ns.
     pub fn traces(&self) -> Vec<(TraceId, i64, i64)> {
         let families = self.families.iter();
-        let ours = families.filter(|(_, (_, family))| family.is_genai());
+        let ours = families.filter(|(_, (_, family))| family.may_matter());
         ours.map(|(id, (_, family))| {
             let (from, to) = family.times();
             (*id, from, to)

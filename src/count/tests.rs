@@ -385,3 +385,13 @@ fn what_another_process_stored_first_gives_way_to_the_rule() {
         (id(1), &Change::Counted(WRAPPER))
     );
 }
+
+/// Scenario: a request of which nothing of ours is known here, while the process does not know yet
+/// that another one writes to the same store.
+/// Guarantees: the trace is among those that are looked at again once it does.
+#[test]
+fn a_request_that_waits_for_another_process_is_not_forgotten() {
+    let mut counter = Counter::new(&Config::default());
+    assert!(counter.count(&mut vec![root(1, "ann")]).records.is_empty());
+    assert_eq!(counter.traces(), [(TRACE, 1, 1)]);
+}
