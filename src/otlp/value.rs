@@ -47,16 +47,12 @@ impl<'a> Value<'a> {
     /// `None` if it is malformed.
     #[inline]
     pub fn parse(body: &'a [u8]) -> Option<Self> {
-        // One member of the oneof, as every SDK writes it: tag, and a length of one byte or two.
+        // One member of the oneof, as every SDK writes it.
         match *body {
-            [0x0a, len, ref text @ ..] if usize::from(len) == text.len() && len < 0x80 => {
-                Some(Value::Str(text))
-            }
-            [0x0a, low @ 0x80..=0xff, high @ ..0x80, ref text @ ..]
-                if usize::from(low & 0x7f) | usize::from(high) << 7 == text.len() =>
-            {
-                Some(Value::Str(text))
-            }
+            [0x0a, ref rest @ ..] => match whole(rest) {
+                Some(text) => Some(Value::Str(text)),
+                None => Self::parse_any(body),
+            },
             [0x18, int @ ..0x80] => Some(Value::Int(i64::from(int))),
             _ => Self::parse_any(body),
         }
@@ -177,23 +173,27 @@ impl<'a> Iterator for Attributes<'a> {
     }
 }
 
+/// What a length of one byte or two announces, if it is all that is left.
+#[inline]
+fn whole(rest: &[u8]) -> Option<&[u8]> {
+    match *rest {
+        [len @ ..0x80, ref rest @ ..] => (usize::from(len) == rest.len()).then_some(rest),
+        [low, high @ ..0x80, ref rest @ ..] => {
+            let len = usize::from(low & 0x7f) | usize::from(high) << 7;
+            (len == rest.len()).then_some(rest)
+        }
+        _ => None,
+    }
+}
+
 #[inline]
 fn key_value(body: &[u8]) -> Option<(&[u8], Value<'_>)> {
     // The key, then the value, and nothing else, as every SDK writes them.
     if let [0x0a, len @ 1..0x80, rest @ ..] = body
         && let Some((key, [0x12, rest @ ..])) = rest.split_at_checked(usize::from(*len))
+        && let Some(value) = whole(rest)
     {
-        match *rest {
-            [len, ref value @ ..] if usize::from(len) == value.len() && len < 0x80 => {
-                return Some((key, Value::parse(value)?));
-            }
-            [low @ 0x80..=0xff, high @ ..0x80, ref value @ ..]
-                if usize::from(low & 0x7f) | usize::from(high) << 7 == value.len() =>
-            {
-                return Some((key, Value::parse(value)?));
-            }
-            _ => {}
-        }
+        return Some((key, Value::parse(value)?));
     }
     any_key_value(body)
 }
