@@ -202,7 +202,7 @@ impl Counter {
             }
             counted.records.push(record);
         }
-        self.forget();
+        counted.is_forgotten = self.forget();
         counted
     }
 
@@ -281,7 +281,9 @@ impl Counter {
         order
     }
 
-    fn forget(&mut self) {
+    /// Makes room; says whether traces of the newest batch had to go.
+    fn forget(&mut self) -> bool {
+        let mut is_newest = false;
         while self.spans > self.max_spans {
             let Some((turn, trace_id)) = self.turns.pop_front() else {
                 break;
@@ -295,8 +297,10 @@ impl Counter {
                 self.spans -= family.nodes.len();
                 self.blind_until = self.blind_until.max(family.times().1);
                 self.answers.remove(trace_id, &family);
+                is_newest |= turn == self.turn;
             }
         }
+        is_newest
     }
 
     /// Finds calls that spans of several traces show, and lets one trace stand for each. Traces

@@ -1,23 +1,26 @@
-//! The loop of a lane: read, refine, deliver, back off.
+//! The loop of a lane: read, refine, hand over for delivery.
+//!
+//! While a batch is on its way to the store, the next one is refined: two at most are in memory,
+//! and one delivery at a time keeps their order.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{Books, Config, Metrics, Observed, Refined, Refiner, Rows, recount::Recount, rows};
-use crate::{
-    record::Record,
-    spool::{self, Entry, Position, Reader, Spool},
-    store::Committed,
+use super::{
+    Books, Config, Metrics, Observed, Refined, Refiner, Rows,
+    deliver::{Delivery, Parcel, Pause, Told},
+    recount::Recount,
+    refine::Part,
+    rows,
 };
+use crate::spool::{self, Entry, Position, Reader, Spool};
 
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How often the store is asked whether others write to it.
 const ASK_SHARED: Duration = Duration::from_secs(10);
 
@@ -29,27 +32,31 @@ pub struct Undelivered(pub String);
 /// The rows' way through the spool.
 pub struct Lane {
     spool: Arc<Spool>,
-    rows: Rows,
     observed: Observed,
     refiner: Refiner,
     config: Config,
     metrics: Metrics,
     books: Books,
+    delivery: Delivery,
+    /// The batch that is on its way, if one is; never two.
+    in_flight: JoinSet<Result<Vec<Part>, Told>>,
     recount: Recount,
     /// What looking again brought and could not be written yet.
     late: Refined,
     /// Whether others write to the store, and when that was asked.
     shared: Option<(bool, Instant)>,
-    /// Told when the lane is past a position.
-    passed: watch::Sender<Option<Position>>,
-    /// Told whether a delivery failed and is being tried again.
-    stuck: watch::Sender<bool>,
 }
 
 /// Why the loop ended before the tail.
 enum Stop {
     Told,
     Spool(spool::Error),
+}
+
+impl From<Told> for Stop {
+    fn from(Told: Told) -> Self {
+        Stop::Told
+    }
 }
 
 impl Lane {
@@ -63,31 +70,29 @@ impl Lane {
         metrics: Metrics,
         books: Books,
     ) -> Self {
-        let (passed, stuck) = (watch::Sender::new(None), watch::Sender::new(false));
         Self {
             spool,
-            rows,
             observed,
             refiner,
             config,
+            delivery: Delivery::new(rows, metrics.clone(), books.clone()),
             metrics,
             books,
+            in_flight: JoinSet::new(),
             recount: Recount::default(),
             late: Refined::default(),
             shared: None,
-            passed,
-            stuck,
         }
     }
 
     /// Whether the lane is stuck.
     pub fn stuck(&self) -> watch::Receiver<bool> {
-        self.stuck.subscribe()
+        self.delivery.stuck.subscribe()
     }
 
     /// How far the lane has delivered.
     pub fn passed(&self) -> watch::Receiver<Option<Position>> {
-        self.passed.subscribe()
+        self.delivery.passed.subscribe()
     }
 
     /// Runs. After `drain` it goes on to the spool's tail and ends; a delivery that fails after
@@ -109,7 +114,7 @@ impl Lane {
     async fn work(&mut self, drain: &CancellationToken) -> Result<(), Stop> {
         let from = self.resume(drain).await?;
         if from.is_some() {
-            self.passed.send_replace(from);
+            self.delivery.passed.send_replace(from);
         }
         let mut reader = self.spool.reader(from);
         loop {
@@ -118,70 +123,93 @@ impl Lane {
             let entries = tokio::select! {
                 biased;
                 () = sleep_until(due) => {
+                    self.landed().await?;
                     self.look_again().await;
                     continue;
                 }
-                entries = self.read(&mut reader, drain) => match entries? {
+                Some(landed) = self.in_flight.join_next() => {
+                    self.take_in(joined(landed)?).await;
+                    continue;
+                }
+                entries = read(&mut reader, &self.config, drain) => match entries? {
                     Some(entries) => entries,
                     None => break,
                 },
             };
             // What the metrics have seen already (before this start, or while the store was down)
             // is a batch apart.
-            let seen = self.observed.lock().await.seen_of(&entries);
-            let (old, new) = entries.split_at(seen);
-            for part in [old, new] {
-                self.take(part, drain).await?;
+            let mut rest = entries.as_slice();
+            while !rest.is_empty() {
+                let taken = self.take(rest, drain).await?;
+                rest = rest.get(taken..).unwrap_or_default();
             }
+        }
+        self.landed().await
+    }
+
+    /// Refines entries, and sends them on their way once the batch before is there. Takes as many
+    /// as the metrics have all seen, or none of them; says how many.
+    async fn take(&mut self, entries: &[Entry], drain: &CancellationToken) -> Result<usize, Stop> {
+        if self.is_shared().await {
+            // What the store is asked must include what was stored last.
+            self.landed().await?;
+        }
+        let observed = self.observed.clone();
+        let mut observed = observed.lock().await;
+        let seen = observed.seen_of(entries);
+        let (old, new) = entries.split_at(seen);
+        let entries = if old.is_empty() { new } else { old };
+        let Some(position) = entries.last().map(|entry| entry.position) else {
+            return Ok(0);
+        };
+        let span = tracing::info_span!("batch", lane = rows::LANE, entries = entries.len());
+        let page = self.books.page(entries);
+        let started = Instant::now();
+        span.in_scope(|| self.refiner.map(entries));
+        let mapped = started.elapsed();
+        self.ask_store().instrument(span.clone()).await;
+        let started = Instant::now();
+        let mut refined = span.in_scope(|| self.refiner.count(entries));
+        let took = mapped + started.elapsed();
+        self.metrics
+            .refined(rows::LANE, &refined, entries.len(), took);
+        if old.is_empty() {
+            observed.observe(&refined, position, &self.metrics);
+        }
+        // Whoever goes on while the store is down must not wait for what waits for the store.
+        drop(observed);
+        let late = std::mem::take(&mut self.late);
+        refined.amendments.splice(0..0, late.amendments);
+        refined.records.splice(0..0, late.records);
+        refined.links.splice(0..0, late.links);
+        let is_forgotten = refined.is_forgotten;
+        self.landed().await?;
+        let parcel = Parcel {
+            refined,
+            page,
+            position,
+        };
+        let delivery = self.delivery.clone().deliver(parcel, drain.clone());
+        self.in_flight.spawn(delivery.instrument(span));
+        if is_forgotten {
+            self.landed().await?;
+        }
+        Ok(entries.len())
+    }
+
+    /// Waits until the batch that is on its way, if one is, has arrived.
+    async fn landed(&mut self) -> Result<(), Stop> {
+        while let Some(landed) = self.in_flight.join_next().await {
+            self.take_in(joined(landed)?).await;
         }
         Ok(())
     }
 
-    async fn take(&mut self, entries: &[Entry], drain: &CancellationToken) -> Result<(), Stop> {
-        let Some(position) = entries.last().map(|entry| entry.position) else {
-            return Ok(());
-        };
-        let span = tracing::info_span!("batch", lane = rows::LANE, entries = entries.len());
-        let page = self.books.page(entries);
-        let refined = {
-            let observed = self.observed.clone();
-            let mut observed = observed.lock().await;
-            let started = Instant::now();
-            span.in_scope(|| self.refiner.map(entries));
-            let mapped = started.elapsed();
-            self.ask_store().instrument(span.clone()).await;
-            let started = Instant::now();
-            let mut refined = span.in_scope(|| self.refiner.count(entries));
-            let took = mapped + started.elapsed();
-            self.metrics
-                .refined(rows::LANE, &refined, entries.len(), took);
-            if observed.seen_of(entries) == 0 {
-                observed.observe(&refined, position, &self.metrics);
-            }
-            let late = std::mem::take(&mut self.late);
-            refined.amendments.splice(0..0, late.amendments);
-            refined.records.splice(0..0, late.records);
-            refined.links.splice(0..0, late.links);
-            refined
-        };
-        let committed = self
-            .deliver(&refined, position, drain)
-            .instrument(span)
-            .await?;
-        self.metrics.delivered(rows::LANE, refined.spans);
-        self.books.delivered(&page, &refined);
-        self.passed.send_replace(Some(position));
+    /// Lets traces of a delivered batch wait for what other processes store of them.
+    async fn take_in(&mut self, open: Vec<Part>) {
         if self.is_shared().await {
-            let now = Instant::now();
-            if committed.duplicates > 0 {
-                // Somebody stored a row first, and what it says is not what was judged here.
-                let headers = refined.records.iter().map(Record::header);
-                let parts = headers.map(|h| (h.trace_id, h.started_at, h.started_at));
-                self.recount.wait(parts, now);
-            }
-            self.recount.wait(refined.open, now);
+            self.recount.wait(open, Instant::now());
         }
-        Ok(())
     }
 
     /// Recalls what the store knows of the mapped traces and the memory doesn't. Where the store
@@ -192,7 +220,7 @@ impl Lane {
         if strangers.is_empty() {
             return;
         }
-        match self.rows.stored(&strangers).await {
+        match self.delivery.rows.stored(&strangers).await {
             Ok(stored) => self.refiner.counter().warm(stored),
             Err(error) => {
                 tracing::debug!(%error, "the store can't be asked about traces; later");
@@ -208,7 +236,7 @@ impl Lane {
         if parts.is_empty() {
             return;
         }
-        let stored = match self.rows.stored(&parts).await {
+        let stored = match self.delivery.rows.stored(&parts).await {
             Ok(stored) => stored,
             Err(error) => {
                 tracing::warn!(%error, "the store can't be asked about traces again; later");
@@ -221,7 +249,7 @@ impl Lane {
         self.late.amendments.extend(counted.amendments);
         self.late.records.extend(counted.records);
         self.late.links.extend(counted.links);
-        match self.rows.put_right(&self.late, &parts).await {
+        match self.delivery.rows.put_right(&self.late, &parts).await {
             Ok(()) => self.late = Refined::default(),
             Err(error) => tracing::warn!(
                 %error,
@@ -235,7 +263,7 @@ impl Lane {
             Some((is_shared, asked)) if asked.elapsed() < ASK_SHARED => is_shared,
             _ => {
                 let was_shared = self.shared.is_some_and(|(was, _)| was);
-                let is_shared = self.rows.is_shared().await.unwrap_or(was_shared);
+                let is_shared = self.delivery.rows.is_shared().await.unwrap_or(was_shared);
                 self.shared = Some((is_shared, Instant::now()));
                 if is_shared && !was_shared {
                     // Somebody may have begun since the memory's traces were judged.
@@ -248,75 +276,48 @@ impl Lane {
     }
 
     async fn resume(&mut self, drain: &CancellationToken) -> Result<Option<Position>, Stop> {
-        let mut pause = FIRST_PAUSE;
+        let mut pause = Pause::default();
         loop {
-            match self.rows.resume(&mut self.refiner).await {
+            match self.delivery.rows.resume(&mut self.refiner).await {
                 Ok(from) => {
-                    self.stuck.send_replace(false);
+                    self.delivery.stuck.send_replace(false);
                     return Ok(from);
                 }
-                Err(error) => self.back_off(&error, &mut pause, drain).await?,
+                Err(error) => self.delivery.back_off(&error, &mut pause, drain).await?,
             }
         }
     }
+}
 
-    async fn deliver(
-        &mut self,
-        refined: &Refined,
-        position: Position,
-        drain: &CancellationToken,
-    ) -> Result<Committed, Stop> {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            match self.rows.deliver(refined, position).await {
-                Ok(committed) => {
-                    if self.stuck.send_replace(false) {
-                        tracing::info!(lane = rows::LANE, "delivers again");
-                    }
-                    return Ok(committed);
-                }
-                Err(error) => self.back_off(&error, &mut pause, drain).await?,
-            }
-        }
+/// What a delivery brought; it goes on panicking here if it did there.
+fn joined(
+    landed: Result<Result<Vec<Part>, Told>, tokio::task::JoinError>,
+) -> Result<Vec<Part>, Stop> {
+    match landed {
+        Ok(delivered) => Ok(delivered?),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only the lane's own end cancels a delivery.
+            Err(_) => Err(Stop::Told),
+        },
     }
+}
 
-    /// Says once what is wrong, then waits, longer each time.
-    async fn back_off(
-        &self,
-        error: &Undelivered,
-        pause: &mut Duration,
-        drain: &CancellationToken,
-    ) -> Result<(), Stop> {
-        self.metrics.failed(rows::LANE);
-        self.stuck.send_replace(true);
-        if *pause == FIRST_PAUSE {
-            tracing::warn!(lane = rows::LANE, %error, "can't deliver; the spool keeps everything until it can");
-        }
-        tokio::select! {
-            () = drain.cancelled() => return Err(Stop::Told),
-            () = tokio::time::sleep(*pause) => {}
-        }
-        *pause = (*pause * 2).min(LONGEST_PAUSE);
-        Ok(())
-    }
-
-    /// The next batch; `None` at the tail once draining.
-    async fn read(
-        &self,
-        reader: &mut Reader,
-        drain: &CancellationToken,
-    ) -> Result<Option<Vec<Entry>>, Stop> {
-        let first = tokio::select! {
-            biased;
-            entry = reader.next() => entry.map_err(Stop::Spool)?,
-            () = drain.cancelled() => match reader.try_next().map_err(Stop::Spool)? {
-                Some(entry) => entry,
-                None => return Ok(None),
-            },
-        };
-        let entries = fill(first, reader, &self.config).map_err(Stop::Spool)?;
-        Ok(Some(entries))
-    }
+/// The next batch; `None` at the tail once draining.
+async fn read(
+    reader: &mut Reader,
+    config: &Config,
+    drain: &CancellationToken,
+) -> Result<Option<Vec<Entry>>, Stop> {
+    let first = tokio::select! {
+        biased;
+        entry = reader.next() => entry.map_err(Stop::Spool)?,
+        () = drain.cancelled() => match reader.try_next().map_err(Stop::Spool)? {
+            Some(entry) => entry,
+            None => return Ok(None),
+        },
+    };
+    fill(first, reader, config).map(Some).map_err(Stop::Spool)
 }
 
 /// For ever, if there is no such moment.

@@ -9,13 +9,15 @@
 //! | file | what |
 //! |---|---|
 //! | `refine` | entries to counted records: the stations in a row, pure |
-//! | `lane` | the loop: read, refine, deliver, back off |
+//! | `lane` | the loop: read, refine, hand over |
+//! | `deliver` | deliver, back off, say how far it is |
 //! | `rows` | deliver to the store, with the checkpoint in the same transaction |
 //! | `recount` | traces that several processes store in parts |
 //! | `books` | spans that came in, and what became of each |
 //! | `observed` | the metrics: how far they have seen, and who goes on while the store is down |
 
 mod books;
+mod deliver;
 mod lane;
 mod metrics;
 mod observed;

@@ -34,6 +34,9 @@ pub struct Refined {
     pub duplicates: u64,
     /// Traces whose rest may be stored by another process.
     pub open: Vec<Part>,
+    /// True if the memory has no room for all of this batch: the store must have it before the
+    /// next one is judged.
+    pub is_forgotten: bool,
 }
 
 /// A trace, and within which bounds its known spans started, Unix ns.
@@ -114,6 +117,7 @@ impl Refiner {
         refined.amendments = counted.amendments;
         refined.duplicates = counted.duplicates;
         refined.open = counted.open;
+        refined.is_forgotten = counted.is_forgotten;
         refined
     }
 }

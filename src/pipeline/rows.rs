@@ -21,6 +21,7 @@ const WARM_SPANS: usize = 50_000;
 const REACH: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The store as a sink.
+#[derive(Debug)]
 pub struct Rows {
     store: Arc<Store>,
     spool_id: String,

@@ -1,95 +1,208 @@
 //! The whole path: receive → spool → map → store, measured on the real binary.
 //!
 //! ```text
-//! cargo bench --bench path                 # Postgres (a server of its own) and SQLite, gRPC
-//! SPANS=500000 cargo bench --bench path    # more spans
+//! cargo bench --bench path                 # everything below
+//! SPANS=1000000 ROUNDS=5 cargo bench --bench path
+//! cargo bench --bench path -- copy         # one part: copy, cost, ack
 //! ```
 //!
-//! Prints, for each store: spans a second, CPU-seconds of Spanledger (user and system) for 100,000
-//! spans, peak resident memory, and the CPU-seconds of the Postgres backends beside it. The load
-//! is that of `spanledger load`: 5-span RAG traces of about 640 bytes a span, 510 spans a request, on
-//! four connections that send as fast as acks come. Compare ratios within a run; machines are noisy.
+//! - **copy**: rows a second into Postgres, end to end from the first send to the last commit, and
+//!   beside it the same rows by `psql`'s `\copy … (FORMAT binary)` into the same tables, empty
+//!   again: the physical limit. Rounds take turns, each in a database of its own; the server is
+//!   stock, with fsync.
+//! - **cost**: for each store and protocol, spans a second, CPU-seconds of Spanledger (user and
+//!   system) for 100,000 spans, its peak resident memory, and the CPU-seconds of the Postgres
+//!   backends beside it.
+//! - **ack**: times to the ack at 20,000 spans a second.
+//!
+//! The load is that of `spanledger load`: 5-span RAG traces of about 640 bytes a span, 510 spans a
+//! request, on four connections that send as fast as acks come. Sender, service and Postgres share
+//! the processors. Compare ratios within a run; machines are noisy.
 
 use std::time::{Duration, Instant};
 
 use prost::Message;
-use spanledger::load::{self, Amount, Endpoint, Plan, Protocol};
+use spanledger::load::{self, Amount, Endpoint, Plan, Protocol, Report};
 
 #[path = "../it/support/mod.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
 mod support;
 
+mod copy;
+
 use support::{
+    postgres::Cluster,
     process::{Folder, Service},
     spans,
 };
 
 const CLIENTS: usize = 4;
 const TRACES_PER_REQUEST: u64 = 102;
+/// Spans a second of the run that times acks, and for how long.
+const PACE: u32 = 20_000;
+const PACED: Duration = Duration::from_secs(10);
 
 fn main() {
-    let spans: u64 = std::env::var("SPANS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(200_000);
+    let part = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
+    let wants = |name| part.as_deref().is_none_or(|part| part == name);
+    let spans = setting("SPANS", 200_000);
     let sample = spans::request(0..TRACES_PER_REQUEST);
     let bytes = sample.encoded_len() as u64 / (5 * TRACES_PER_REQUEST);
     println!(
         "{spans} spans of {bytes} bytes, {} spans a request",
         5 * TRACES_PER_REQUEST
     );
-    println!(
-        "{:<10} {:>12} {:>12} {:>16} {:>18} {:>10}",
-        "store", "acked/s", "stored/s", "CPU-s/100k", "postgres CPU-s/100k", "peak MiB"
-    );
-    let database = support::postgres::database();
-    run(
-        "postgres",
-        spans,
-        &[("SPANLEDGER_STORE_URL", &database.url())],
-        Some(database.server_pid()),
-    );
-    run("sqlite", spans, &[], None);
+    let cluster = Cluster::start(&["-c", "fsync=on"]);
+    if wants("copy") {
+        against_copy(&cluster, spans, setting("ROUNDS", 3));
+    }
+    if wants("cost") {
+        cost(&cluster, spans);
+    }
+    if wants("ack") {
+        ack(&cluster);
+    }
 }
 
-fn run(name: &str, spans: u64, env: &[(&str, &str)], postgres: Option<u32>) {
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+}
+
+fn against_copy(cluster: &Cluster, spans: u64, rounds: u64) {
+    println!(
+        "\n{:<6} {:>14} {:>14} {:>8}",
+        "round", "stored rows/s", "COPY rows/s", "ratio"
+    );
+    let mut ratios: Vec<f64> = (0..rounds)
+        .map(|round| {
+            let database = cluster.database();
+            let ours = run(Protocol::Grpc, spans, Some((cluster, &database)));
+            let copied = copy::again(cluster, &database);
+            let ours = copied.rows as f64 / ours.stored.as_secs_f64();
+            let theirs = copied.rows as f64 / copied.took.as_secs_f64();
+            println!(
+                "{:<6} {ours:>14.0} {theirs:>14.0} {:>8.2}",
+                round + 1,
+                ours / theirs
+            );
+            ours / theirs
+        })
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    println!("median ratio {:.2}", ratios[ratios.len() / 2]);
+}
+
+fn cost(cluster: &Cluster, spans: u64) {
+    println!(
+        "\n{:<10} {:<14} {:>10} {:>10} {:>11} {:>20} {:>9}",
+        "store", "protocol", "acked/s", "stored/s", "CPU-s/100k", "Postgres CPU-s/100k", "peak MiB"
+    );
+    for protocol in Protocol::ALL {
+        let database = cluster.database();
+        run(protocol, spans, Some((cluster, &database))).print("postgres", protocol, spans);
+    }
+    for protocol in Protocol::ALL {
+        run(protocol, spans, None).print("sqlite", protocol, spans);
+    }
+}
+
+fn ack(cluster: &Cluster) {
+    println!(
+        "\n{:<10} {:<14} {:>8} {:>8} {:>8} {:>8}   at {PACE} spans/s",
+        "store", "protocol", "p50 ms", "p90 ms", "p99 ms", "max ms"
+    );
+    for (store, database) in [("postgres", Some(cluster.database())), ("sqlite", None)] {
+        for protocol in Protocol::ALL {
+            let folder = Folder::new("bench");
+            let service = start(&folder, database.as_deref());
+            let report = send(&service, protocol, Amount::For(PACED), Some(PACE));
+            let ms = |time: Option<f64>| time.expect("something was acked");
+            println!(
+                "{store:<10} {:<14} {:>8.1} {:>8.1} {:>8.1} {:>8.1}",
+                protocol.as_str(),
+                ms(report.ack_ms.p50),
+                ms(report.ack_ms.p90),
+                ms(report.ack_ms.p99),
+                ms(report.ack_ms.max)
+            );
+            assert!(service.stop().success(), "the service stops cleanly");
+        }
+    }
+}
+
+/// What one run took.
+struct Measured {
+    acked: Duration,
+    stored: Duration,
+    cpu_seconds: f64,
+    /// Of Postgres.
+    their_cpu_seconds: Option<f64>,
+    peak_mib: f64,
+}
+
+impl Measured {
+    fn print(&self, store: &str, protocol: Protocol, spans: u64) {
+        let (spans, per_100k) = (spans as f64, 100_000.0 / spans as f64);
+        let theirs = self
+            .their_cpu_seconds
+            .map_or("-".to_owned(), |cpu| format!("{:.2}", cpu * per_100k));
+        println!(
+            "{store:<10} {:<14} {:>10.0} {:>10.0} {:>11.2} {theirs:>20} {:>9.0}",
+            protocol.as_str(),
+            spans / self.acked.as_secs_f64(),
+            spans / self.stored.as_secs_f64(),
+            self.cpu_seconds * per_100k,
+            self.peak_mib,
+        );
+    }
+}
+
+fn start(folder: &Folder, database: Option<&str>) -> Service {
+    let env: Vec<_> = database
+        .map(|url| ("SPANLEDGER_STORE_URL", url))
+        .into_iter()
+        .collect();
+    let service = Service::start_with(folder.path(), &env);
+    service.wait_until_connected();
+    service
+}
+
+fn run(protocol: Protocol, spans: u64, postgres: Option<(&Cluster, &str)>) -> Measured {
     let folder = Folder::new("bench");
-    let service = Service::start_with(folder.path(), env);
+    let service = start(&folder, postgres.map(|(_, database)| database));
     let (cpu, theirs) = (
         cpu_seconds(service.pid()),
-        postgres.map(children_cpu_seconds),
+        postgres.map(|(cluster, _)| children_cpu_seconds(cluster.pid())),
     );
     let started = Instant::now();
-    let sent = send(&service.grpc, spans);
+    let sent = send(&service, protocol, Amount::Spans(spans), None);
     let acked = started.elapsed();
-    service.wait_until_stored(sent);
-    let stored = started.elapsed();
-    let per_100k = 100_000.0 / sent as f64;
-    let theirs = match (postgres, theirs) {
-        (Some(pid), Some(before)) => {
-            format!("{:.2}", (children_cpu_seconds(pid) - before) * per_100k)
-        }
-        _ => "-".to_owned(),
+    service.wait_until_stored(sent.acked);
+    let measured = Measured {
+        acked,
+        stored: started.elapsed(),
+        cpu_seconds: cpu_seconds(service.pid()) - cpu,
+        their_cpu_seconds: postgres
+            .zip(theirs)
+            .map(|((cluster, _), before)| children_cpu_seconds(cluster.pid()) - before),
+        peak_mib: service.peak_mib(),
     };
-    println!(
-        "{name:<10} {:>12.0} {:>12.0} {:>16.2} {:>18} {:>10.0}",
-        sent as f64 / acked.as_secs_f64(),
-        sent as f64 / stored.as_secs_f64(),
-        (cpu_seconds(service.pid()) - cpu) * per_100k,
-        theirs,
-        service.peak_mib(),
-    );
     assert!(service.stop().success(), "the service stops cleanly");
+    measured
 }
 
-/// Sends on one thread, as fast as acks come; says how many spans.
-fn send(address: &str, spans: u64) -> u64 {
+/// Sends on one thread.
+fn send(service: &Service, protocol: Protocol, amount: Amount, rate: Option<u32>) -> Report {
+    let address = match protocol {
+        Protocol::Grpc => &service.grpc,
+        Protocol::HttpProtobuf | Protocol::HttpJson => &service.otlp_http,
+    };
     let plan = Plan {
         endpoint: Endpoint::parse(address).expect("the service's own address"),
-        protocol: Protocol::Grpc,
+        protocol,
         gzip: false,
-        amount: Amount::Spans(spans),
-        rate: None,
+        amount,
+        rate: rate.map(f64::from),
         connections: CLIENTS,
         batch: 5 * TRACES_PER_REQUEST,
         seed: 1,
@@ -103,7 +216,7 @@ fn send(address: &str, spans: u64) -> u64 {
         .block_on(load::run(plan, None, Default::default(), |_| {}))
         .expect("the load runs");
     assert!(report.is_all_acked(), "{report:?}");
-    report.acked
+    report
 }
 
 /// User and system time of a process, seconds.

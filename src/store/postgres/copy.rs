@@ -13,6 +13,9 @@ const END: i16 = -1;
 /// 2000-01-01 in Unix microseconds.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
 
+/// What is sent at once: the server works on it while the next rows are encoded.
+const CHUNK_BYTES: usize = 128 * 1024;
+
 /// Copies rows into `target`, which has the table's columns; says how many.
 pub(super) async fn copy<R>(
     connection: &mut PgConnection,
@@ -23,24 +26,23 @@ pub(super) async fn copy<R>(
     let columns = table.column_list();
     let statement = format!("COPY {target} ({columns}) FROM STDIN (FORMAT binary)");
     let AssertSqlSafe(statement) = AssertSqlSafe(statement);
-    let bytes = encode(table, rows);
     let mut copy = connection.copy_in_raw(&statement).await?;
-    copy.send(bytes.as_slice()).await?;
-    Ok(copy.finish().await?)
-}
-
-fn encode<R>(table: &Table<R>, rows: &[&R]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(1024 * rows.len() + SIGNATURE.len());
+    let mut out = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
     out.extend_from_slice(SIGNATURE);
-    let columns = i16::try_from(table.columns.len()).unwrap_or(i16::MAX);
+    let width = i16::try_from(table.columns.len()).unwrap_or(i16::MAX);
     for row in rows {
-        out.extend_from_slice(&columns.to_be_bytes());
+        out.extend_from_slice(&width.to_be_bytes());
         for column in table.columns {
             field(&mut out, &(column.cell)(row));
         }
+        if out.len() >= CHUNK_BYTES {
+            copy.send(out.as_slice()).await?;
+            out.clear();
+        }
     }
     out.extend_from_slice(&END.to_be_bytes());
-    out
+    copy.send(out.as_slice()).await?;
+    Ok(copy.finish().await?)
 }
 
 fn field(out: &mut Vec<u8>, cell: &Cell<'_>) {

@@ -27,9 +27,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A server that takes packets and never answers must not hold a lane for ever. Each statement has
 /// its own limit of a minute; a batch is a handful of them.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(120);
-/// After a batch held rows that were stored already, this many go the conflict-safe way: resends
+/// After a batch held rows that were stored already, so many more go the conflict-safe way: resends
 /// come in runs.
-const STAGED_AFTER_CONFLICT: u32 = 8;
+const STAGED_AFTER_CONFLICT: u32 = 4;
 
 /// Where the server is, and what is known of it.
 #[derive(Debug)]
@@ -99,6 +99,8 @@ impl Postgres {
             .unwrap_or_else(|_| Err(Error::timed_out("no answer to a commit within 120 s")))
     }
 
+    /// Straight COPY; where that finds a row that exists, or one that is refused, all of it again
+    /// the staged way.
     async fn write(
         &self,
         pool: &PgPool,
@@ -107,63 +109,68 @@ impl Postgres {
     ) -> Result<Committed, Error> {
         let rows = ByTable::of(batch);
         self.partitions.ensure_for(pool, batch).await?;
-        let mut tx = pool.begin().await?;
-        let mut done: Vec<(&'static str, Inserted)> = Vec::new();
-        macro_rules! insert {
-            ($table:expr, $rows:expr) => {
-                if !$rows.is_empty() {
-                    done.push(($table.name, self.insert(&mut tx, &$table, &$rows).await?));
-                }
-            };
-        }
-        each_table!(rows, insert);
-        for refused in done.iter().flat_map(|(_, inserted)| &inserted.refused) {
-            bury(&mut tx, refused).await?;
-        }
-        amend::postgres(&mut tx, batch).await?;
-        content::postgres(&mut tx, &rows.calls, batch.contents).await?;
-        tx.commit().await?;
-        let mut committed = Committed::default();
-        for (table, inserted) in &done {
-            metrics.inserted(table, inserted, &mut committed);
-        }
-        Ok(committed)
-    }
-
-    /// Straight COPY; where that finds a row that exists, or one that is refused, the staged way.
-    async fn insert<R>(
-        &self,
-        tx: &mut PgConnection,
-        table: &Table<R>,
-        rows: &[&R],
-    ) -> Result<Inserted, Error> {
         let staged = self.staged.load(Ordering::Relaxed);
         if staged == 0 {
-            tx.execute("SAVEPOINT straight").await?;
-            match copy::copy(tx, table.name, table, rows).await {
-                Ok(inserted) => {
-                    tx.execute("RELEASE SAVEPOINT straight").await?;
-                    return Ok(Inserted {
-                        inserted,
-                        ..Inserted::default()
-                    });
-                }
-                Err(error) if error.is_about_data() => {
-                    tx.execute("ROLLBACK TO SAVEPOINT straight").await?;
-                    self.staged.store(STAGED_AFTER_CONFLICT, Ordering::Relaxed);
-                }
-                Err(error) => return Err(error),
+            match transact(pool, batch, &rows, Way::Straight, metrics).await {
+                Err(error) if error.is_about_data() => {}
+                ended => return ended,
             }
         }
-        let inserted = insert_staged(tx, table, rows).await?;
-        let next = if inserted.duplicates > 0 {
+        let committed = transact(pool, batch, &rows, Way::Staged, metrics).await?;
+        let next = if staged == 0 || committed.duplicates > 0 {
             STAGED_AFTER_CONFLICT
         } else {
-            staged.saturating_sub(1)
+            staged - 1
         };
         self.staged.store(next, Ordering::Relaxed);
-        Ok(inserted)
+        Ok(committed)
     }
+}
+
+/// How rows get into their table.
+#[derive(Clone, Copy)]
+enum Way {
+    /// COPY; a row that exists, or is refused, fails the transaction.
+    Straight,
+    /// Around what exists and what is refused.
+    Staged,
+}
+
+async fn transact(
+    pool: &PgPool,
+    batch: &Batch<'_>,
+    rows: &ByTable<'_>,
+    way: Way,
+    metrics: &Metrics,
+) -> Result<Committed, Error> {
+    let mut tx = pool.begin().await?;
+    let mut done: Vec<(&'static str, Inserted)> = Vec::new();
+    macro_rules! insert {
+        ($table:expr, $rows:expr) => {
+            if !$rows.is_empty() {
+                let inserted = match way {
+                    Way::Straight => Inserted {
+                        inserted: copy::copy(&mut tx, $table.name, &$table, &$rows).await?,
+                        ..Inserted::default()
+                    },
+                    Way::Staged => insert_staged(&mut tx, &$table, &$rows).await?,
+                };
+                done.push(($table.name, inserted));
+            }
+        };
+    }
+    each_table!(rows, insert);
+    for refused in done.iter().flat_map(|(_, inserted)| &inserted.refused) {
+        bury(&mut tx, refused).await?;
+    }
+    amend::postgres(&mut tx, batch).await?;
+    content::postgres(&mut tx, &rows.calls, batch.contents).await?;
+    tx.commit().await?;
+    let mut committed = Committed::default();
+    for (table, inserted) in &done {
+        metrics.inserted(table, inserted, &mut committed);
+    }
+    Ok(committed)
 }
 
 /// Size of the database, indexes and all.

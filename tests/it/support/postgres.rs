@@ -25,18 +25,11 @@ static SERVER: OnceLock<Server> = OnceLock::new();
 pub struct Database {
     name: String,
     port: u16,
-    pid: u32,
 }
 
 impl Database {
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{}", self.port, self.name)
-    }
-
-    /// The server's first process; its children are the backends. For the benchmark.
-    #[allow(dead_code, reason = "the benchmark uses it")]
-    pub fn server_pid(&self) -> u32 {
-        self.pid
     }
 }
 
@@ -74,7 +67,6 @@ pub fn database() -> Database {
     let database = Database {
         name,
         port: server.port,
-        pid: server.process.id(),
     };
     on_server(server.port, &format!("CREATE DATABASE {}", database.name)).unwrap();
     database
@@ -102,7 +94,8 @@ fn on_server(port: u16, sql: &str) -> Result<(), sqlx::Error> {
     })
 }
 
-fn binaries() -> PathBuf {
+/// Where the newest installed server's programs are.
+pub fn binaries() -> PathBuf {
     let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .map(|entries| {
             entries
@@ -233,6 +226,28 @@ impl Cluster {
 
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Makes a further database; says its URL. For the benchmark.
+    #[allow(dead_code, reason = "the benchmark uses it")]
+    pub fn database(&self) -> String {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("bench_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        on_server(self.port, &format!("CREATE DATABASE {name}")).unwrap();
+        self.checkpoint();
+        format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
+    }
+
+    /// Leaves nothing to write back, so that what comes next starts even.
+    #[allow(dead_code, reason = "the benchmark uses it")]
+    pub fn checkpoint(&self) {
+        on_server(self.port, "CHECKPOINT").unwrap();
+    }
+
+    /// The server's first process; its children are the backends. For the benchmark.
+    #[allow(dead_code, reason = "the benchmark uses it")]
+    pub fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// Like `pg_ctl stop -m immediate`: no checkpoint, open transactions are gone.

@@ -1,0 +1,112 @@
+//! The lane's second half: a refined batch goes to the store, again and again until it is there.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{Metrics, Refined, Rows, books, lane::Undelivered, refine::Part, rows};
+use crate::{record::Record, spool::Position};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// The lane was told to end before this was delivered; the spool keeps it.
+#[derive(Debug)]
+pub(super) struct Told;
+
+/// A refined batch on its way.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    pub refined: Refined,
+    pub page: books::Page,
+    pub position: Position,
+}
+
+/// Brings batches to the store, and says how far it is.
+#[derive(Debug, Clone)]
+pub(super) struct Delivery {
+    pub rows: Arc<Rows>,
+    metrics: Metrics,
+    books: books::Books,
+    /// Told when the lane is past a position.
+    pub passed: watch::Sender<Option<Position>>,
+    /// Told whether a delivery failed and is being tried again.
+    pub stuck: watch::Sender<bool>,
+}
+
+impl Delivery {
+    pub fn new(rows: Rows, metrics: Metrics, books: books::Books) -> Self {
+        Self {
+            rows: Arc::new(rows),
+            metrics,
+            books,
+            passed: watch::Sender::new(None),
+            stuck: watch::Sender::new(false),
+        }
+    }
+
+    /// Delivers a batch, however often it takes; says which of its traces another process may
+    /// store in part.
+    pub async fn deliver(
+        self,
+        parcel: Parcel,
+        drain: CancellationToken,
+    ) -> Result<Vec<Part>, Told> {
+        let Parcel {
+            mut refined,
+            page,
+            position,
+        } = parcel;
+        let mut pause = Pause::default();
+        let committed = loop {
+            match self.rows.deliver(&refined, position).await {
+                Ok(committed) => break committed,
+                Err(error) => self.back_off(&error, &mut pause, &drain).await?,
+            }
+        };
+        if self.stuck.send_replace(false) {
+            tracing::info!(lane = rows::LANE, "delivers again");
+        }
+        self.metrics.delivered(rows::LANE, refined.spans);
+        self.books.delivered(&page, &refined);
+        self.passed.send_replace(Some(position));
+        let mut open = std::mem::take(&mut refined.open);
+        if committed.duplicates > 0 {
+            // Somebody stored a row first, and what it says is not what was judged here.
+            let headers = refined.records.iter().map(Record::header);
+            open.extend(headers.map(|h| (h.trace_id, h.started_at, h.started_at)));
+        }
+        Ok(open)
+    }
+
+    /// Says once what is wrong, then waits, longer each time.
+    pub async fn back_off(
+        &self,
+        error: &Undelivered,
+        pause: &mut Pause,
+        drain: &CancellationToken,
+    ) -> Result<(), Told> {
+        self.metrics.failed(rows::LANE);
+        self.stuck.send_replace(true);
+        if pause.0 == FIRST_PAUSE {
+            tracing::warn!(lane = rows::LANE, %error, "can't deliver; the spool keeps everything until it can");
+        }
+        tokio::select! {
+            () = drain.cancelled() => return Err(Told),
+            () = tokio::time::sleep(pause.0) => {}
+        }
+        pause.0 = (pause.0 * 2).min(LONGEST_PAUSE);
+        Ok(())
+    }
+}
+
+/// How long to wait before the next try.
+#[derive(Debug)]
+pub(super) struct Pause(Duration);
+
+impl Default for Pause {
+    fn default() -> Self {
+        Self(FIRST_PAUSE)
+    }
+}
