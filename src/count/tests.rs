@@ -61,9 +61,9 @@ fn root(n: u8, user: &str) -> MappedSpan {
 }
 
 /// The final verdicts and users after amendments, whatever the order and the batches.
-fn ledger(batches: Vec<Vec<MappedSpan>>) -> Vec<(SpanId, Verdict, Option<String>)> {
+fn ledger(batches: Vec<Vec<MappedSpan>>) -> Vec<(SpanId, Verdict, Option<Arc<str>>)> {
     let mut counter = Counter::new(&Config::default());
-    let mut rows: Vec<(SpanId, Verdict, Option<String>)> = Vec::new();
+    let mut rows: Vec<(SpanId, Verdict, Option<Arc<str>>)> = Vec::new();
     for batch in batches {
         let counted = counter.count(&mut batch.clone());
         for record in counted.records {
@@ -98,7 +98,7 @@ impl Ord for Verdict {
     }
 }
 
-fn in_every_order(spans: &[MappedSpan]) -> Vec<(SpanId, Verdict, Option<String>)> {
+fn in_every_order(spans: &[MappedSpan]) -> Vec<(SpanId, Verdict, Option<Arc<str>>)> {
     let whole = ledger(vec![spans.to_vec()]);
     let single = |spans: Vec<MappedSpan>| ledger(spans.into_iter().map(|s| vec![s]).collect());
     for turn in 0..spans.len() {

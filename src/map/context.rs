@@ -3,6 +3,8 @@
 //!
 //! A value is kept to 256 bytes; a longer one is cut and ends in a hash of the whole.
 
+use std::sync::Arc;
+
 use crate::record::Context;
 
 /// The columns; a column's place here is its number.
@@ -100,7 +102,7 @@ pub fn column(name: &str) -> Option<u8> {
 }
 
 /// The slot of a column.
-pub fn slot(context: &mut Context, column: u8) -> Option<&mut Option<String>> {
+pub fn slot(context: &mut Context, column: u8) -> Option<&mut Option<Arc<str>>> {
     context.slot(COLUMNS.get(usize::from(column))?)
 }
 
@@ -113,7 +115,7 @@ mod tests {
         let mut context = Context::default();
         for (name, _) in Context::default().fields() {
             let number = column(name).unwrap();
-            *slot(&mut context, number).unwrap() = Some(name.to_owned());
+            *slot(&mut context, number).unwrap() = Some(name.into());
         }
         for (name, value) in context.fields() {
             assert_eq!(value.as_deref(), Some(name));

@@ -223,7 +223,7 @@ impl Mapper {
             ending: &ending,
             header: &header,
             own_context: own_context.as_deref(),
-            environment: group.resource.environment.as_deref(),
+            environment: group.resource.environment.as_ref(),
             keep_content: self.keep_content,
         };
         self.add_records(&subject, is_request, &mut mapped);

@@ -311,7 +311,7 @@ impl<'a> Scratch<'a> {
                 (context::slot(&mut found, *column), fields::scalar(*value))
                 && slot.is_none()
             {
-                *slot = Some(limits::name(&text, limits::CONTEXT_BYTES));
+                *slot = Some(limits::name(&text, limits::CONTEXT_BYTES).into());
             }
         }
         for object in self.objects.iter().filter_map(|value| fields::json(*value)) {
@@ -322,7 +322,7 @@ impl<'a> Scratch<'a> {
                     value.as_str(),
                 ) && slot.is_none()
                 {
-                    *slot = Some(limits::name(text, limits::CONTEXT_BYTES));
+                    *slot = Some(limits::name(text, limits::CONTEXT_BYTES).into());
                 }
             }
         }

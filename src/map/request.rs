@@ -85,7 +85,7 @@ pub struct Resource {
     /// `service.name`.
     pub service_name: Option<Arc<str>>,
     /// Deployment environment.
-    pub environment: Option<String>,
+    pub environment: Option<Arc<str>>,
 }
 
 impl Resource {
@@ -95,10 +95,10 @@ impl Resource {
         for (key, value) in attributes.take(limits::ATTRIBUTES) {
             let name = || {
                 let bytes = limits::CONTEXT_BYTES;
-                fields::scalar(value).map(|text| limits::name(&text, bytes))
+                fields::scalar(value).map(|text| Arc::from(limits::name(&text, bytes)))
             };
             match key {
-                b"service.name" => resource.service_name = name().map(Arc::from),
+                b"service.name" => resource.service_name = name(),
                 b"deployment.environment.name" => resource.environment = name(),
                 b"deployment.environment" if resource.environment.is_none() => {
                     resource.environment = name();

@@ -59,7 +59,7 @@ pub fn record(subject: &Subject<'_, '_>) -> Retrieval {
             .map(|system| normal::db_system(&system)),
         collection_name: reading
             .name(Field::Collection)
-            .or_else(|| context.collection_name.clone()),
+            .or_else(|| context.collection_name.as_deref().map(str::to_owned)),
         top_k,
         hits,
         best_score: best,

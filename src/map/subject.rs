@@ -1,5 +1,7 @@
 //! Subject: one span with everything that is known of it before its records are made.
 
+use std::sync::Arc;
+
 use super::{classify::Kind, events::Events, failure::Ending, read::Reading};
 use crate::{
     otlp::SpanView,
@@ -25,7 +27,7 @@ pub struct Subject<'s, 'a> {
     /// Its own context.
     pub own_context: Option<&'s Context>,
     /// The resource's environment.
-    pub environment: Option<&'s str>,
+    pub environment: Option<&'s Arc<str>>,
     /// Whether prompts, answers and queries are kept.
     pub keep_content: bool,
 }
@@ -35,7 +37,7 @@ impl Subject<'_, '_> {
     pub fn context(&self) -> Context {
         let mut context = self.own_context.cloned().unwrap_or_default();
         if context.environment.is_none() {
-            context.environment = self.environment.map(str::to_owned);
+            context.environment = self.environment.cloned();
         }
         context
     }

@@ -10,6 +10,8 @@
 //! A call without a provider is looked up in the lists of those who make models; a pattern counts
 //! only if it is one provider's alone.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, NaiveDate};
 
 use super::table::{List, Rule, Table};
@@ -37,7 +39,7 @@ const DECORATION: [&str; 16] = [
 impl Table {
     pub(super) fn rule(&self, provider: Option<&str>, model: &str, at_ns: i64) -> Option<&Rule> {
         let day = DateTime::from_timestamp_nanos(at_ns).date_naive();
-        let name = model.trim().to_lowercase();
+        let name = lowercase(model.trim());
         let own = self.own.iter().filter_map(|(of, list)| {
             let is_theirs = of.as_deref().is_none_or(|of| provider == Some(of));
             is_theirs.then_some(list)
@@ -78,13 +80,14 @@ impl Table {
         day: NaiveDate,
         unambiguous: bool,
     ) -> Option<&'a Rule> {
+        let exact = |name: &str| lists.clone().find_map(|list| list.exact(name, day));
+        if let Some(rule) = exact(name) {
+            return Some(rule);
+        }
         let plain = undecorated(name);
         let names = [name, plain, undated(plain)];
-        let exact = names
-            .iter()
-            .find_map(|name| lists.clone().find_map(|list| list.exact(name, day)));
-        if exact.is_some() {
-            return exact;
+        if let Some(rule) = names.iter().find_map(|name| exact(name)) {
+            return Some(rule);
         }
         if unambiguous {
             let mut fitting =
@@ -121,12 +124,31 @@ impl List {
 
     /// Of several dated prices, the newest that holds on the day; before all of them, the oldest.
     fn newest<'p>(&self, places: impl Iterator<Item = &'p usize>, day: NaiveDate) -> Option<&Rule> {
-        let mut rules: Vec<&Rule> = places.filter_map(|place| self.rules.get(*place)).collect();
-        rules.sort_by_key(|rule| rule.from);
-        let held = rules
-            .iter()
-            .rfind(|rule| rule.from.is_none_or(|from| from <= day));
-        held.or(rules.first()).copied()
+        let mut held: Option<&Rule> = None;
+        let mut oldest: Option<&Rule> = None;
+        for rule in places.filter_map(|place| self.rules.get(*place)) {
+            if rule.from.is_none_or(|from| from <= day)
+                && held.is_none_or(|held| rule.from >= held.from)
+            {
+                held = Some(rule);
+            }
+            if oldest.is_none_or(|oldest| rule.from < oldest.from) {
+                oldest = Some(rule);
+            }
+        }
+        held.or(oldest)
+    }
+}
+
+/// Most names are lower-case already.
+fn lowercase(name: &str) -> Cow<'_, str> {
+    let is_lowercase = name
+        .bytes()
+        .all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+    if is_lowercase {
+        Cow::Borrowed(name)
+    } else {
+        Cow::Owned(name.to_lowercase())
     }
 }
 

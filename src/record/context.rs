@@ -1,28 +1,33 @@
 //! Who and where: the context columns, which a span has itself or from an ancestor.
 
+use std::sync::Arc;
+
+/// A context value; the spans below its own share it.
+type Text = Option<Arc<str>>;
+
 /// Context of a span. Every field is a column of `llm_calls` of the same name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[expect(missing_docs, reason = "each field is the column of the same name")]
 pub struct Context {
-    pub user_id: Option<String>,
-    pub user_hash: Option<String>,
-    pub session_id: Option<String>,
-    pub task_id: Option<String>,
-    pub company_id: Option<String>,
-    pub review_id: Option<String>,
-    pub meeting_id: Option<String>,
-    pub agenda_id: Option<String>,
-    pub request_id: Option<String>,
-    pub collection_name: Option<String>,
-    pub experiment: Option<String>,
-    pub variant: Option<String>,
-    pub environment: Option<String>,
-    pub recording_id: Option<String>,
+    pub user_id: Text,
+    pub user_hash: Text,
+    pub session_id: Text,
+    pub task_id: Text,
+    pub company_id: Text,
+    pub review_id: Text,
+    pub meeting_id: Text,
+    pub agenda_id: Text,
+    pub request_id: Text,
+    pub collection_name: Text,
+    pub experiment: Text,
+    pub variant: Text,
+    pub environment: Text,
+    pub recording_id: Text,
 }
 
 impl Context {
     /// The fields in column order, with their column names.
-    pub fn fields(&self) -> [(&'static str, &Option<String>); 14] {
+    pub fn fields(&self) -> [(&'static str, &Text); 14] {
         [
             ("user_id", &self.user_id),
             ("user_hash", &self.user_hash),
@@ -41,25 +46,32 @@ impl Context {
         ]
     }
 
+    /// The same, to be changed.
+    fn slots(&mut self) -> [(&'static str, &mut Text); 14] {
+        [
+            ("user_id", &mut self.user_id),
+            ("user_hash", &mut self.user_hash),
+            ("session_id", &mut self.session_id),
+            ("task_id", &mut self.task_id),
+            ("company_id", &mut self.company_id),
+            ("review_id", &mut self.review_id),
+            ("meeting_id", &mut self.meeting_id),
+            ("agenda_id", &mut self.agenda_id),
+            ("request_id", &mut self.request_id),
+            ("collection_name", &mut self.collection_name),
+            ("experiment", &mut self.experiment),
+            ("variant", &mut self.variant),
+            ("environment", &mut self.environment),
+            ("recording_id", &mut self.recording_id),
+        ]
+    }
+
     /// The slot of a column; `None` if no context column has that name.
-    pub fn slot(&mut self, column: &str) -> Option<&mut Option<String>> {
-        Some(match column {
-            "user_id" => &mut self.user_id,
-            "user_hash" => &mut self.user_hash,
-            "session_id" => &mut self.session_id,
-            "task_id" => &mut self.task_id,
-            "company_id" => &mut self.company_id,
-            "review_id" => &mut self.review_id,
-            "meeting_id" => &mut self.meeting_id,
-            "agenda_id" => &mut self.agenda_id,
-            "request_id" => &mut self.request_id,
-            "collection_name" => &mut self.collection_name,
-            "experiment" => &mut self.experiment,
-            "variant" => &mut self.variant,
-            "environment" => &mut self.environment,
-            "recording_id" => &mut self.recording_id,
-            _ => return None,
-        })
+    pub fn slot(&mut self, column: &str) -> Option<&mut Text> {
+        let mut slots = self.slots().into_iter();
+        slots
+            .find(|(name, _)| *name == column)
+            .map(|(_, slot)| slot)
     }
 
     /// True if nothing is known.
@@ -78,11 +90,9 @@ impl Context {
     /// Takes from `ancestor` what is unknown here; says whether anything changed.
     pub fn fill_from(&mut self, ancestor: &Context) -> bool {
         let mut changed = false;
-        for (column, value) in ancestor.fields() {
-            if let (Some(slot), Some(value)) = (self.slot(column), value)
-                && slot.is_none()
-            {
-                *slot = Some(value.clone());
+        for ((_, slot), (_, value)) in self.slots().into_iter().zip(ancestor.fields()) {
+            if slot.is_none() && value.is_some() {
+                slot.clone_from(value);
                 changed = true;
             }
         }

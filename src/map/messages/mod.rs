@@ -70,6 +70,12 @@ pub struct Message {
 impl Speaker {
     /// From a role or a message type.
     pub fn parse(word: &str) -> Self {
+        match word {
+            "user" => return Speaker::User,
+            "assistant" => return Speaker::Assistant,
+            "system" => return Speaker::System,
+            _ => {}
+        }
         let word = word.to_ascii_lowercase();
         let word = word.strip_suffix("chunk").unwrap_or(&word);
         match word.strip_suffix("message").unwrap_or(word) {

@@ -1,7 +1,8 @@
 //! A metric of the table, in a registry, with a bound on its series.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 
+use foldhash::quality::RandomState;
 use prometheus::{
     Counter, CounterVec, Error, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec,
     IntCounter, IntCounterVec, Opts, Registry, core::Collector,
@@ -51,8 +52,8 @@ kind!(GaugeVec, Gauge);
 pub(super) struct Family<V: Kind, const N: usize> {
     vec: V,
     free: [bool; N],
-    /// By a keyed hash of the label values, which nobody outside can make collide: the vector's
-    /// own way to a series costs several times as much.
+    /// By a keyed hash of the label values: the vector's own way to a series costs several times as
+    /// much. Who could make two collide could as well send the other's values.
     series: FxHashMap<u64, V::Series>,
     hasher: RandomState,
     folded: IntCounter,
@@ -108,7 +109,7 @@ impl Maker<'_> {
             vec,
             free: name.labels.map(|label| FREE_LABELS.contains(&label)),
             series: FxHashMap::default(),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             folded: self.folded.clone(),
         })
     }

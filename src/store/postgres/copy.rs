@@ -1,6 +1,8 @@
 //! Rows as COPY BINARY. Format: postgresql.org/docs/current/sql-copy.html, "Binary Format"; the
 //! types' own forms: numeric, timestamptz and jsonb as their `_recv` functions read them.
 
+use std::io::Write as _;
+
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::store::{
@@ -77,46 +79,59 @@ fn field(out: &mut Vec<u8>, cell: &Cell<'_>) {
     }
 }
 
+/// Digits of a double without an exponent: 309 before the point, or 326 in all below one.
+const LONGEST_DECIMAL: usize = 400;
+
 /// numeric: ndigits, weight, sign, dscale, then base-10,000 digits. The decimal is the shortest
 /// one that reads back as the same double.
 fn numeric(out: &mut Vec<u8>, usd: f64) {
-    let text = format!("{}", usd.abs());
-    let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
+    let mut text = [0; LONGEST_DECIMAL];
+    let mut rest = text.as_mut_slice();
+    // It fits, so it can't fail.
+    let _ = write!(rest, "{}", usd.abs());
+    let length = LONGEST_DECIMAL - rest.len();
+    let text = text.get(..length).unwrap_or_default();
+    let point = memchr::memchr(b'.', text).unwrap_or(length);
+    let (whole, part) = text.split_at_checked(point).unwrap_or((text, &[]));
+    let part = part.get(1..).unwrap_or_default();
     let lead = (4 - whole.len() % 4) % 4;
     let trail = (4 - part.len() % 4) % 4;
-    let decimal = std::iter::repeat_n(b'0', lead)
-        .chain(whole.bytes())
-        .chain(part.bytes())
-        .chain(std::iter::repeat_n(b'0', trail));
-    let mut digits: Vec<i16> = Vec::with_capacity(8);
-    for (i, byte) in decimal.enumerate() {
-        let value = i16::from(byte - b'0');
-        match digits.last_mut() {
-            Some(last) if i % 4 != 0 => *last = *last * 10 + value,
-            _ => digits.push(value),
-        }
-    }
+    let decimal = std::iter::repeat_n(&b'0', lead)
+        .chain(whole)
+        .chain(part)
+        .chain(std::iter::repeat_n(&b'0', trail));
+
+    let header = out.len();
+    out.extend_from_slice(&[0; 8]);
+    let first = out.len();
     let mut weight = (whole.len() + lead) as i16 / 4 - 1;
-    let zeros = digits.iter().take_while(|digit| **digit == 0).count();
-    digits.drain(..zeros);
-    weight -= zeros as i16;
-    while digits.last() == Some(&0) {
-        digits.pop();
+    let mut digit = 0;
+    for (i, byte) in decimal.enumerate() {
+        digit = digit * 10 + i16::from(byte - b'0');
+        if i % 4 < 3 {
+            continue;
+        }
+        if digit == 0 && out.len() == first {
+            weight -= 1;
+        } else {
+            out.extend_from_slice(&digit.to_be_bytes());
+        }
+        digit = 0;
     }
-    if digits.is_empty() {
-        weight = 0;
+    while out.len() > first && out.ends_with(&[0, 0]) {
+        out.truncate(out.len() - 2);
     }
-    let sign: u16 = if usd < 0.0 && !digits.is_empty() {
-        0x4000
-    } else {
-        0
+    let digits = (out.len() - first) / 2;
+    let (weight, sign): (i16, u16) = match digits {
+        0 => (0, 0),
+        _ if usd < 0.0 => (weight, 0x4000),
+        _ => (weight, 0),
     };
-    out.extend_from_slice(&(digits.len() as i16).to_be_bytes());
-    out.extend_from_slice(&weight.to_be_bytes());
-    out.extend_from_slice(&sign.to_be_bytes());
-    out.extend_from_slice(&(part.len() as u16).to_be_bytes());
-    for digit in digits {
-        out.extend_from_slice(&digit.to_be_bytes());
+    let fields = [digits as u16, weight as u16, sign, part.len() as u16];
+    if let Some(slot) = out.get_mut(header..first) {
+        for (slot, field) in slot.chunks_exact_mut(2).zip(fields) {
+            slot.copy_from_slice(&field.to_be_bytes());
+        }
     }
 }
 
@@ -140,5 +155,8 @@ mod tests {
         assert_eq!(shorts(12345.0), [2, 1, 0, 0, 1, 2345]);
         assert_eq!(shorts(-0.5), [1, -1, 0x4000, 1, 5000]);
         assert_eq!(shorts(1e-7), [1, -2, 0, 7, 10]);
+        assert_eq!(shorts(20_000.000_000_1)[..4], [4, 1, 0, 7]);
+        assert_eq!(shorts(f64::MAX)[..4], [5, 77, 0, 0]);
+        assert_eq!(shorts(f64::from_bits(1)), [1, -81, 0, 324, 5]);
     }
 }

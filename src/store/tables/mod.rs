@@ -105,10 +105,6 @@ fn text<T: AsRef<str>>(value: &Option<T>) -> Cell<'_> {
         .map_or(Cell::Null, |text| clean(text.as_ref()))
 }
 
-fn or<'a>(first: &'a Option<String>, second: &'a Option<String>) -> &'a Option<String> {
-    if first.is_some() { first } else { second }
-}
-
 fn id(header: &Header) -> Cell<'static> {
     Cell::Key(header.key())
 }
@@ -212,7 +208,7 @@ fn scores(scores: &Option<Vec<f64>>) -> Cell<'static> {
         return Cell::Null;
     };
     let finite: Vec<f64> = scores.iter().copied().filter_map(finite).collect();
-    Cell::Json(serde_json::Value::from(finite).to_string())
+    serde_json::to_string(&finite).map_or(Cell::Null, Cell::Json)
 }
 
 #[cfg(test)]

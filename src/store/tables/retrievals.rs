@@ -1,6 +1,6 @@
 //! `retrievals`: One row a vector search or rerank.
 
-use super::{Cell, Column, Table, flag, float, int, maybe, or, parent, scores, text, word};
+use super::{Cell, Column, Table, flag, float, int, maybe, parent, scores, text, word};
 use crate::record::Retrieval;
 
 /// The table and its columns, in order.
@@ -29,7 +29,10 @@ pub(in crate::store) const TABLE: Table<Retrieval> = Table {
         },
         Column {
             name: "collection_name",
-            cell: |r| text(or(&r.collection_name, &r.context.collection_name)),
+            cell: |r| match &r.collection_name {
+                None => text(&r.context.collection_name),
+                own => text(own),
+            },
         },
         Column {
             name: "top_k",
