@@ -147,7 +147,22 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
+    /// Most fields have a short tag and a short body: text, ids, attributes.
     #[inline]
+    fn short(&mut self) -> Option<(u32, Wire<'a>)> {
+        let [tag, len, rest @ ..] = self.buf.get(self.pos..)? else {
+            return None;
+        };
+        // Wire type 2, both varints of one byte; number 0 is for the other way to refuse.
+        if tag & 0x87 != 2 || *tag < 8 || *len >= 0x80 {
+            return None;
+        }
+        let body = rest.get(..usize::from(*len))?;
+        self.pos += 2 + body.len();
+        Some((u32::from(tag >> 3), Wire::Bytes(body)))
+    }
+
+    #[inline(never)]
     fn field(&mut self) -> Result<Option<(u32, Wire<'a>)>, Malformed> {
         while self.pos < self.buf.len() {
             let (number, kind) = self.tag()?;
@@ -178,6 +193,9 @@ impl<'a> Iterator for Fields<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         if self.failed {
             return None;
+        }
+        if let Some(field) = self.short() {
+            return Some(Ok(field));
         }
         self.field().transpose()
     }

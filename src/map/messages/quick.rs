@@ -5,69 +5,125 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-
 use super::{Message, Speaker, push_text};
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Said<'a> {
-    #[serde(borrow)]
-    role: Cow<'a, str>,
-    #[serde(borrow)]
-    parts: Vec<Part<'a>>,
-    #[serde(borrow, default)]
-    finish_reason: Option<Cow<'a, str>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Part<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Cow<'a, str>,
-    #[serde(borrow)]
-    content: Cow<'a, str>,
-}
 
 /// A list of messages of text parts, or (a system prompt) a list of text parts.
 pub(super) fn read(bytes: &[u8]) -> Option<Vec<Message>> {
-    if bytes.starts_with(b"[{\"role\"") {
-        let said: Vec<Said<'_>> = serde_json::from_slice(bytes).ok()?;
-        return said.iter().map(message).collect();
-    }
-    if bytes.starts_with(b"[{\"type\"") {
-        let parts: Vec<Part<'_>> = serde_json::from_slice(bytes).ok()?;
-        let text = joined(&parts)?;
-        return Some(vec![Message {
-            text,
+    let mut json = Json(bytes);
+    json.eat(b"[")?;
+    let messages = if json.0.starts_with(b"{\"role\"") {
+        let mut messages = Vec::with_capacity(2);
+        json.list(|json| {
+            messages.push(message(json)?);
+            Some(())
+        })?;
+        messages
+    } else if json.0.starts_with(b"{\"type\"") {
+        vec![Message {
+            text: parts(&mut json)?,
             ..Message::default()
-        }]);
-    }
-    None
+        }]
+    } else {
+        return None;
+    };
+    json.0.trim_ascii().is_empty().then_some(messages)
 }
 
-fn message(said: &Said<'_>) -> Option<Message> {
-    let speaker = Speaker::parse(&said.role);
+/// `{"role": …, "parts": […], "finish_reason": …}`, the reason or nothing.
+fn message(json: &mut Json<'_>) -> Option<Message> {
+    json.key(b"{", b"role")?;
+    let speaker = Speaker::parse(&json.string()?);
     (speaker != Speaker::Unknown).then_some(())?;
+    json.key(b",", b"parts")?;
+    json.eat(b"[")?;
+    let text = match json.eat(b"]") {
+        Some(()) => String::new(),
+        None => parts(json)?,
+    };
+    let mut finish = None;
+    if json.eat(b"}").is_none() {
+        json.key(b",", b"finish_reason")?;
+        finish = Some(json.string()?.into_owned());
+        json.eat(b"}")?;
+    }
     Some(Message {
         speaker,
-        text: joined(&said.parts)?,
+        text,
         calls: Vec::new(),
-        finish: said.finish_reason.as_deref().map(str::to_owned),
+        finish,
     })
 }
 
-/// `None` if a part is no plain text.
-fn joined(parts: &[Part<'_>]) -> Option<String> {
+/// The texts of `{"type": "text", "content": …}`, up to the list's end.
+fn parts(json: &mut Json<'_>) -> Option<String> {
     let mut text = String::new();
-    for part in parts {
+    json.list(|json| {
+        json.key(b"{", b"type")?;
+        (json.string()? == "text").then_some(())?;
+        json.key(b",", b"content")?;
+        let content = json.string()?;
+        json.eat(b"}")?;
         // Text that is JSON parts itself is the slower way's.
-        if part.kind != "text" || part.content.starts_with("[{") || part.content.contains('\0') {
+        if content.starts_with("[{") || content.contains('\0') {
             return None;
         }
-        push_text(&mut text, &part.content);
-    }
+        if text.is_empty() {
+            text.reserve_exact(content.len());
+        }
+        push_text(&mut text, &content);
+        Some(())
+    })?;
     Some(text)
+}
+
+/// JSON that is still to be read. What is not as expected gives `None`, and the whole to the
+/// slower way.
+struct Json<'a>(&'a [u8]);
+
+impl<'a> Json<'a> {
+    /// Passes over white space, then over a word.
+    fn eat(&mut self, word: &[u8]) -> Option<()> {
+        self.0 = self.0.trim_ascii_start().strip_prefix(word)?;
+        Some(())
+    }
+
+    /// What stands before a key, then the key.
+    fn key(&mut self, before: &[u8], name: &[u8]) -> Option<()> {
+        self.eat(before)?;
+        self.eat(b"\"")?;
+        self.0 = self.0.strip_prefix(name)?.strip_prefix(b"\"")?;
+        self.eat(b":")
+    }
+
+    /// Items up to the end of a list that has at least one.
+    fn list(&mut self, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        loop {
+            item(self)?;
+            match self.eat(b"]") {
+                Some(()) => return Some(()),
+                None => self.eat(b",")?,
+            }
+        }
+    }
+
+    fn string(&mut self) -> Option<Cow<'a, str>> {
+        self.0 = self.0.trim_ascii_start();
+        let (_, inner) = self.0.split_first().filter(|(first, _)| **first == b'"')?;
+        let end = memchr::memchr2(b'"', b'\\', inner)?;
+        let (text, rest) = inner.split_at_checked(end)?;
+        if let Some(rest) = rest.strip_prefix(b"\"") {
+            self.0 = rest;
+            // JSON has no control characters in text. Folded, not searched: many bytes at once.
+            let has_control = text.iter().fold(false, |any, byte| any | (*byte < b' '));
+            let text = std::str::from_utf8(text).ok()?;
+            return (!has_control).then_some(Cow::Borrowed(text));
+        }
+        // Escapes are serde's to read.
+        let mut strings = serde_json::Deserializer::from_slice(self.0).into_iter::<String>();
+        let text = strings.next()?.ok()?;
+        self.0 = self.0.get(strings.byte_offset()..)?;
+        Some(Cow::Owned(text))
+    }
 }
 
 #[cfg(test)]
@@ -89,6 +145,7 @@ mod tests {
                 {"role":"user","parts":[]}]"#,
             r#"[{"role":"assistant","parts":[{"type":"text","content":"x"}],"finish_reason":"stop"}]"#,
             r#"[{"type":"text","content":"You are brief."},{"type":"text","content":"Be kind."}]"#,
+            r#"[{"role": "user", "parts": [{"type": "text", "content": "\"ä\" \\ \u00e4"}]}, {"role": "tool", "parts": [ ] }] "#,
         ] {
             let mut quick = read(text.as_bytes()).expect("the quick shape");
             quick.retain(|m| !m.text.is_empty() || m.finish.is_some());
@@ -103,6 +160,11 @@ mod tests {
             r#"[{"role":"assistant","parts":[{"type":"tool_call","name":"f"}]}]"#,
             r#"[{"role":"oracle","parts":[{"type":"text","content":"x"}]}]"#,
             r#"[{"type":"text","content":"[{\"type\":\"text\"}]"}]"#,
+            r#"[{"role":"user","parts":[{"type":"text","content":"x"}]}] x"#,
+            r#"[{"role":"user","parts":[{"type":"text","content":"x"}]},]"#,
+            r#"[{"role":"user","parts":[{"type":"text","content":"x"}],"name":"y"}]"#,
+            r#"[{"role":"user","parts":[{"type":"text","content":"x"}]}"#,
+            "[{\"role\":\"user\",\"parts\":[{\"type\":\"text\",\"content\":\"a\nb\"}]}]",
             "not json",
         ] {
             assert_eq!(read(text.as_bytes()), None, "{text}");

@@ -47,36 +47,53 @@ pub(super) async fn copy<R>(
     Ok(copy.finish().await?)
 }
 
+/// A field: its length, then its bytes.
 fn field(out: &mut Vec<u8>, cell: &Cell<'_>) {
-    let start = out.len();
-    out.extend_from_slice(&(-1i32).to_be_bytes());
     match cell {
-        Cell::Null => return,
-        Cell::Text(text) => out.extend_from_slice(text.as_bytes()),
-        Cell::Int(int) => out.extend_from_slice(&int.to_be_bytes()),
-        Cell::Float(float) => out.extend_from_slice(&float.to_be_bytes()),
-        Cell::Bool(flag) => out.push(u8::from(*flag)),
+        Cell::Null => out.extend_from_slice(&(-1i32).to_be_bytes()),
+        Cell::Text(text) => bytes(out, text.as_bytes()),
+        Cell::Int(int) => fixed(out, int.to_be_bytes()),
+        Cell::Float(float) => fixed(out, float.to_be_bytes()),
+        Cell::Bool(flag) => fixed(out, [u8::from(*flag)]),
         Cell::Time(ns) => {
             let micros = ns.div_euclid(1000) - EPOCH_MICROS;
-            out.extend_from_slice(&micros.to_be_bytes());
+            fixed(out, micros.to_be_bytes());
         }
         Cell::Money(usd) => numeric(out, *usd),
         Cell::Json(json) => {
+            length(out, json.len() + 1);
             out.push(1);
             out.extend_from_slice(json.as_bytes());
         }
-        Cell::Trace(id) => out.extend_from_slice(&id.hex()),
-        Cell::Span(id) => out.extend_from_slice(&id.hex()),
+        Cell::Trace(id) => fixed(out, id.hex()),
+        Cell::Span(id) => fixed(out, id.hex()),
         Cell::Key(key) => {
-            out.extend_from_slice(&key.trace_id.hex());
+            let (trace_id, span_id) = (key.trace_id.hex(), key.span_id.hex());
+            length(out, trace_id.len() + 1 + span_id.len());
+            out.extend_from_slice(&trace_id);
             out.push(b'-');
-            out.extend_from_slice(&key.span_id.hex());
+            out.extend_from_slice(&span_id);
         }
     }
-    let length = i32::try_from(out.len() - start - 4).unwrap_or(i32::MAX);
-    if let Some(slot) = out.get_mut(start..start + 4) {
-        slot.copy_from_slice(&length.to_be_bytes());
-    }
+}
+
+#[inline]
+fn length(out: &mut Vec<u8>, bytes: usize) {
+    out.reserve(4 + bytes);
+    let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
+    out.extend_from_slice(&bytes.to_be_bytes());
+}
+
+#[inline]
+fn fixed<const N: usize>(out: &mut Vec<u8>, value: [u8; N]) {
+    length(out, N);
+    out.extend_from_slice(&value);
+}
+
+#[inline]
+fn bytes(out: &mut Vec<u8>, value: &[u8]) {
+    length(out, value.len());
+    out.extend_from_slice(value);
 }
 
 /// Digits of a double without an exponent: 309 before the point, or 326 in all below one.
@@ -101,8 +118,9 @@ fn numeric(out: &mut Vec<u8>, usd: f64) {
         .chain(part)
         .chain(std::iter::repeat_n(&b'0', trail));
 
+    // The length and the four fields before the digits are known after them.
     let header = out.len();
-    out.extend_from_slice(&[0; 8]);
+    out.extend_from_slice(&[0; 12]);
     let first = out.len();
     let mut weight = (whole.len() + lead) as i16 / 4 - 1;
     let mut digit = 0;
@@ -127,7 +145,9 @@ fn numeric(out: &mut Vec<u8>, usd: f64) {
         _ if usd < 0.0 => (weight, 0x4000),
         _ => (weight, 0),
     };
-    let fields = [digits as u16, weight as u16, sign, part.len() as u16];
+    let length = (8 + 2 * digits) as u16;
+    let part = part.len() as u16;
+    let fields = [0, length, digits as u16, weight as u16, sign, part];
     if let Some(slot) = out.get_mut(header..first) {
         for (slot, field) in slot.chunks_exact_mut(2).zip(fields) {
             slot.copy_from_slice(&field.to_be_bytes());
@@ -142,7 +162,9 @@ mod tests {
     fn shorts(usd: f64) -> Vec<i16> {
         let mut out = Vec::new();
         numeric(&mut out, usd);
-        out.chunks(2)
+        assert_eq!(out[..4], (out.len() as u32 - 4).to_be_bytes());
+        out[4..]
+            .chunks(2)
             .map(|pair| i16::from_be_bytes([pair[0], pair[1]]))
             .collect()
     }
