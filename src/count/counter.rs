@@ -15,6 +15,10 @@ use crate::record::{
     SpanId, SpanKey, TraceId,
 };
 
+/// A batch is one turn, or two where the store is asked; the newest few batches may still be on
+/// their way to it.
+const RECENT_TURNS: u64 = 6;
+
 /// Counts each call once. One per lane; not shared.
 #[derive(Debug)]
 pub struct Counter {
@@ -281,9 +285,9 @@ impl Counter {
         order
     }
 
-    /// Makes room; says whether traces of the newest batch had to go.
+    /// Makes room; says whether traces had to go that may not be stored yet.
     fn forget(&mut self) -> bool {
-        let mut is_newest = false;
+        let mut is_recent = false;
         while self.spans > self.max_spans {
             let Some((turn, trace_id)) = self.turns.pop_front() else {
                 break;
@@ -297,10 +301,10 @@ impl Counter {
                 self.spans -= family.nodes.len();
                 self.blind_until = self.blind_until.max(family.times().1);
                 self.answers.remove(trace_id, &family);
-                is_newest |= turn == self.turn;
+                is_recent |= turn + RECENT_TURNS >= self.turn;
             }
         }
-        is_newest
+        is_recent
     }
 
     /// Finds calls that spans of several traces show, and lets one trace stand for each. Traces

@@ -72,6 +72,6 @@ pub struct Counted {
     /// which bounds their spans started (Unix ns): where several processes share a store, another
     /// may store the rest of them.
     pub open: Vec<(TraceId, i64, i64)>,
-    /// True if some of the batch's own traces are forgotten already: memory is too small for it.
+    /// True if traces of the newest batches are forgotten already: memory is too small for them.
     pub is_forgotten: bool,
 }

@@ -6,7 +6,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{Metrics, Refined, Rows, books, lane::Undelivered, refine::Part, rows};
-use crate::{record::Record, spool::Position};
+use crate::{
+    record::Record,
+    spool::Position,
+    store::{Ended, Turn},
+};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -21,6 +25,10 @@ pub(super) struct Parcel {
     pub refined: Refined,
     pub page: books::Page,
     pub position: Position,
+    /// When it may be stored.
+    pub turn: Turn,
+    /// Lets the next one.
+    pub ended: Ended,
 }
 
 /// Brings batches to the store, and says how far it is.
@@ -57,11 +65,15 @@ impl Delivery {
             mut refined,
             page,
             position,
+            mut turn,
+            ended,
         } = parcel;
         let mut pause = Pause::default();
         let committed = loop {
-            match self.rows.deliver(&refined, position).await {
+            match self.rows.deliver(&refined, position, &mut turn).await {
                 Ok(committed) => break committed,
+                // What is wrong is told, and waited out, by the one whose turn it is.
+                Err(_) if !turn.has_come() => turn.come().await.map_err(|_| Told)?,
                 Err(error) => self.back_off(&error, &mut pause, &drain).await?,
             }
         };
@@ -71,6 +83,7 @@ impl Delivery {
         self.metrics.delivered(rows::LANE, refined.spans);
         self.books.delivered(&page, &refined);
         self.passed.send_replace(Some(position));
+        ended.tell();
         let mut open = std::mem::take(&mut refined.open);
         if committed.duplicates > 0 {
             // Somebody stored a row first, and what it says is not what was judged here.

@@ -1,7 +1,7 @@
 //! The loop of a lane: read, refine, hand over for delivery.
 //!
-//! While a batch is on its way to the store, the next one is refined: two at most are in memory,
-//! and one delivery at a time keeps their order.
+//! While batches are on their way to the store, the next one is refined. They are committed in
+//! their order, but the store may take the rows of one while it makes the other durable.
 
 use std::{
     sync::Arc,
@@ -19,8 +19,13 @@ use super::{
     refine::Part,
     rows,
 };
-use crate::spool::{self, Entry, Position, Reader, Spool};
+use crate::{
+    spool::{self, Entry, Position, Reader, Spool},
+    store::Turn,
+};
 
+/// Batches on their way at once.
+const IN_FLIGHT: usize = 2;
 /// How often the store is asked whether others write to it.
 const ASK_SHARED: Duration = Duration::from_secs(10);
 
@@ -38,8 +43,10 @@ pub struct Lane {
     metrics: Metrics,
     books: Books,
     delivery: Delivery,
-    /// The batch that is on its way, if one is; never two.
+    /// The batches that are on their way, at most [`IN_FLIGHT`].
     in_flight: JoinSet<Result<Vec<Part>, Told>>,
+    /// When the next one may be stored.
+    turn: Turn,
     recount: Recount,
     /// What looking again brought and could not be written yet.
     late: Refined,
@@ -79,6 +86,7 @@ impl Lane {
             metrics,
             books,
             in_flight: JoinSet::new(),
+            turn: Turn::default(),
             recount: Recount::default(),
             late: Refined::default(),
             shared: None,
@@ -147,7 +155,7 @@ impl Lane {
         self.landed().await
     }
 
-    /// Refines entries, and sends them on their way once the batch before is there. Takes as many
+    /// Refines entries, and sends them on their way once there is room. Takes as many
     /// as the metrics have all seen, or none of them; says how many.
     async fn take(&mut self, entries: &[Entry], drain: &CancellationToken) -> Result<usize, Stop> {
         if self.is_shared().await {
@@ -183,11 +191,14 @@ impl Lane {
         refined.records.splice(0..0, late.records);
         refined.links.splice(0..0, late.links);
         let is_forgotten = refined.is_forgotten;
-        self.landed().await?;
+        self.land(IN_FLIGHT - 1).await?;
+        let (ended, next) = Turn::next();
         let parcel = Parcel {
             refined,
             page,
             position,
+            turn: std::mem::replace(&mut self.turn, next),
+            ended,
         };
         let delivery = self.delivery.clone().deliver(parcel, drain.clone());
         self.in_flight.spawn(delivery.instrument(span));
@@ -197,9 +208,16 @@ impl Lane {
         Ok(entries.len())
     }
 
-    /// Waits until the batch that is on its way, if one is, has arrived.
+    /// Waits until every batch on its way has arrived.
     async fn landed(&mut self) -> Result<(), Stop> {
-        while let Some(landed) = self.in_flight.join_next().await {
+        self.land(0).await
+    }
+
+    /// Waits until at most so many batches are on their way.
+    async fn land(&mut self, most: usize) -> Result<(), Stop> {
+        while self.in_flight.len() > most
+            && let Some(landed) = self.in_flight.join_next().await
+        {
             self.take_in(joined(landed)?).await;
         }
         Ok(())

@@ -34,7 +34,7 @@ pub struct Refined {
     pub duplicates: u64,
     /// Traces whose rest may be stored by another process.
     pub open: Vec<Part>,
-    /// True if the memory has no room for all of this batch: the store must have it before the
+    /// True if the memory has no room for the newest batches: the store must have them before the
     /// next one is judged.
     pub is_forgotten: bool,
 }

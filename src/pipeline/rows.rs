@@ -9,7 +9,7 @@ use super::{
 use crate::{
     record::{MappedSpan, TraceId},
     spool::Position,
-    store::{self, Batch, Checkpoint, Committed, Store, Wanted},
+    store::{self, Batch, Checkpoint, Committed, Store, Turn, Wanted},
 };
 
 /// How far back the counter's memory is filled from the store at the start. Spans of one request
@@ -119,11 +119,12 @@ impl Rows {
         self.store.sum_requests(&traces).await.map_err(undelivered)
     }
 
-    /// Delivers everything up to `position`, whole or not at all.
+    /// Delivers everything up to `position`, whole or not at all, after what comes before it.
     pub(super) async fn deliver(
         &self,
         refined: &Refined,
         position: Position,
+        turn: &mut Turn,
     ) -> Result<Committed, Undelivered> {
         self.connected().await?;
         let batch = Batch {
@@ -137,7 +138,8 @@ impl Rows {
                 position,
             }),
         };
-        self.store.commit(&batch).await.map_err(undelivered)
+        let committed = self.store.commit_in_turn(&batch, turn).await;
+        committed.map_err(undelivered)
     }
 }
 

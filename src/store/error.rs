@@ -9,6 +9,9 @@ pub enum Error {
     /// Not connected yet, or not any more.
     #[error("the store is not connected")]
     NotConnected,
+    /// The commit before this one has not ended, or was given up.
+    #[error("an earlier batch is not stored yet")]
+    OutOfTurn,
     /// The database can't be reached, or broke the connection.
     #[error("the store can't be reached: {0}")]
     Unreachable(#[source] sqlx::Error),

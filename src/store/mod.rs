@@ -13,6 +13,7 @@
 //! | `content` | content that came apart from its call |
 //! | `recent` | what is stored of some traces, for the counter |
 //! | `recost` | new prices for stored rows |
+//! | `turn` | the order of commits that are under way at once |
 //! | `postgres` | COPY BINARY, the conflict-safe path, day partitions |
 //! | `sqlite` | multi-row INSERT |
 //! | `error` `metrics` | what goes wrong, what is counted |
@@ -26,6 +27,7 @@ mod recent;
 mod recost;
 mod sqlite;
 mod tables;
+mod turn;
 
 use std::sync::{Mutex, PoisonError};
 
@@ -36,6 +38,7 @@ use sqlx::{PgPool, SqlitePool};
 pub use error::Error;
 pub use recent::Wanted;
 pub use recost::Repriced;
+pub use turn::{Ended, Turn};
 
 use crate::{
     record::{Amendment, CallContent, Link, MappedSpan, Record, TraceId},
@@ -186,17 +189,31 @@ impl Store {
 
     /// Writes a batch, whole or not at all.
     pub async fn commit(&self, batch: &Batch<'_>) -> Result<Committed, Error> {
+        self.commit_in_turn(batch, &mut Turn::default()).await
+    }
+
+    /// The same while an earlier batch is still being written: what is committed is always
+    /// everything up to some batch. Postgres takes the rows meanwhile; SQLite has one writer.
+    pub async fn commit_in_turn(
+        &self,
+        batch: &Batch<'_>,
+        turn: &mut Turn,
+    ) -> Result<Committed, Error> {
         let timer = self.metrics.commit_seconds.start_timer();
         let committed = match (&self.backend, self.pool()) {
             (Backend::Sqlite(_), Some(Pool::Sqlite(pool))) => {
+                turn.come().await?;
                 sqlite::commit(&pool, batch, &self.metrics).await
             }
             (Backend::Postgres(postgres), Some(Pool::Postgres(pool))) => {
-                postgres.commit(&pool, batch, &self.metrics).await
+                postgres.commit(&pool, batch, turn, &self.metrics).await
             }
             _ => Err(Error::NotConnected),
         };
         timer.observe_duration();
+        if let Err(Error::OutOfTurn) = committed {
+            return committed;
+        }
         let committed = self.seen(committed);
         // A store that answers questions and takes no rows (its disk is full) is not up.
         self.metrics.up(committed.is_ok());
@@ -318,6 +335,12 @@ impl Store {
         }
         outcome
     }
+}
+
+/// What [`Store::commit`] sends to Postgres of a batch's rows: a whole COPY BINARY stream for each
+/// table that gets any. Commits send it in pieces; the benchmark measures the making of it.
+pub fn copy_streams(batch: &Batch<'_>) -> Vec<(&'static str, Vec<u8>)> {
+    postgres::copy_streams(batch)
 }
 
 /// A statement for each store.

@@ -31,12 +31,8 @@ pub(super) async fn copy<R>(
     let mut copy = connection.copy_in_raw(&statement).await?;
     let mut out = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
     out.extend_from_slice(SIGNATURE);
-    let width = i16::try_from(table.columns.len()).unwrap_or(i16::MAX);
     for row in rows {
-        out.extend_from_slice(&width.to_be_bytes());
-        for column in table.columns {
-            field(&mut out, &(column.cell)(row));
-        }
+        encode(&mut out, table, row);
         if out.len() >= CHUNK_BYTES {
             copy.send(out.as_slice()).await?;
             out.clear();
@@ -45,6 +41,25 @@ pub(super) async fn copy<R>(
     out.extend_from_slice(&END.to_be_bytes());
     copy.send(out.as_slice()).await?;
     Ok(copy.finish().await?)
+}
+
+/// Everything that [`copy`] sends of these rows.
+pub(super) fn stream<R>(table: &Table<R>, rows: &[&R]) -> Vec<u8> {
+    let mut out = SIGNATURE.to_vec();
+    for row in rows {
+        encode(&mut out, table, row);
+    }
+    out.extend_from_slice(&END.to_be_bytes());
+    out
+}
+
+/// A row: the number of its fields, then each.
+fn encode<R>(out: &mut Vec<u8>, table: &Table<R>, row: &R) {
+    let width = i16::try_from(table.columns.len()).unwrap_or(i16::MAX);
+    out.extend_from_slice(&width.to_be_bytes());
+    for column in table.columns {
+        field(out, &(column.cell)(row));
+    }
 }
 
 /// A field: its length, then its bytes.

@@ -16,7 +16,7 @@ use sqlx::{
 };
 
 use super::{
-    Batch, ByTable, Committed, Error, Inserted, Refused, amend, content, each_table,
+    Batch, ByTable, Committed, Error, Inserted, Refused, Turn, amend, content, each_table,
     metrics::Metrics, tables::Table,
 };
 
@@ -92,9 +92,10 @@ impl Postgres {
         &self,
         pool: &PgPool,
         batch: &Batch<'_>,
+        turn: &mut Turn,
         metrics: &Metrics,
     ) -> Result<Committed, Error> {
-        tokio::time::timeout(COMMIT_TIMEOUT, self.write(pool, batch, metrics))
+        tokio::time::timeout(COMMIT_TIMEOUT, self.write(pool, batch, turn, metrics))
             .await
             .unwrap_or_else(|_| Err(Error::timed_out("no answer to a commit within 120 s")))
     }
@@ -105,18 +106,19 @@ impl Postgres {
         &self,
         pool: &PgPool,
         batch: &Batch<'_>,
+        turn: &mut Turn,
         metrics: &Metrics,
     ) -> Result<Committed, Error> {
         let rows = ByTable::of(batch);
         self.partitions.ensure_for(pool, batch).await?;
         let staged = self.staged.load(Ordering::Relaxed);
         if staged == 0 {
-            match transact(pool, batch, &rows, Way::Straight, metrics).await {
+            match transact(pool, batch, &rows, Way::Straight, turn, metrics).await {
                 Err(error) if error.is_about_data() => {}
                 ended => return ended,
             }
         }
-        let committed = transact(pool, batch, &rows, Way::Staged, metrics).await?;
+        let committed = transact(pool, batch, &rows, Way::Staged, turn, metrics).await?;
         let next = if staged == 0 || committed.duplicates > 0 {
             STAGED_AFTER_CONFLICT
         } else {
@@ -141,6 +143,7 @@ async fn transact(
     batch: &Batch<'_>,
     rows: &ByTable<'_>,
     way: Way,
+    turn: &mut Turn,
     metrics: &Metrics,
 ) -> Result<Committed, Error> {
     let mut tx = pool.begin().await?;
@@ -163,6 +166,8 @@ async fn transact(
     for refused in done.iter().flat_map(|(_, inserted)| &inserted.refused) {
         bury(&mut tx, refused).await?;
     }
+    // What changes rows of earlier batches must find them.
+    turn.come_soon().await?;
     amend::postgres(&mut tx, batch).await?;
     content::postgres(&mut tx, &rows.calls, batch.contents).await?;
     tx.commit().await?;
@@ -171,6 +176,21 @@ async fn transact(
         metrics.inserted(table, inserted, &mut committed);
     }
     Ok(committed)
+}
+
+/// What COPY is sent of a batch's rows, table by table.
+pub(super) fn copy_streams(batch: &Batch<'_>) -> Vec<(&'static str, Vec<u8>)> {
+    let rows = ByTable::of(batch);
+    let mut streams = Vec::new();
+    macro_rules! stream {
+        ($table:expr, $rows:expr) => {
+            if !$rows.is_empty() {
+                streams.push(($table.name, copy::stream(&$table, &$rows)));
+            }
+        };
+    }
+    each_table!(rows, stream);
+    streams
 }
 
 /// Size of the database, indexes and all.

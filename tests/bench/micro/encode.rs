@@ -1,0 +1,59 @@
+//! Rows to COPY BINARY: nanoseconds a row, beside copying the bytes that come out.
+
+use std::{hint::black_box, sync::Arc};
+
+use bytes::Bytes;
+use prost::Message;
+use spanledger::{
+    otlp::Signal,
+    pipeline::Refiner,
+    price::Table,
+    record::Record,
+    spool::{Entry, Position},
+    store::{self, Batch},
+};
+
+use super::{RECEIVED_AT, best, support};
+
+pub fn run() {
+    println!(
+        "{:<18} {:>7} {:>8} {:>10} {:>10}",
+        "rows", "number", "bytes", "memcpy ns", "encode ns"
+    );
+    let records = records();
+    for (name, is_one) in [
+        ("all", (|_| true) as fn(&Record) -> bool),
+        ("llm_calls", |record| matches!(record, Record::LlmCall(_))),
+    ] {
+        let rows: Vec<Record> = records.iter().filter(|r| is_one(r)).cloned().collect();
+        let batch = Batch {
+            records: &rows,
+            ..Batch::default()
+        };
+        let streams = store::copy_streams(&batch);
+        let bytes: usize = streams.iter().map(|(_, stream)| stream.len()).sum();
+        let number = rows.len() as u64;
+        let copied = best(number, || drop(black_box(streams.clone())));
+        let encoded = best(number, || drop(black_box(store::copy_streams(&batch))));
+        println!(
+            "{name:<18} {number:>7} {:>8} {copied:>10.0} {encoded:>10.0}",
+            bytes as u64 / number
+        );
+    }
+}
+
+/// What the stations before the store make of 400 RAG traces.
+fn records() -> Vec<Record> {
+    let prices = include_str!("../../../config/prices.toml");
+    let prices = Table::parse(prices).expect("the shipped prices");
+    let (map, count) = (Default::default(), Default::default());
+    let mut refiner = Refiner::new(&map, &count, Arc::new(prices));
+    let body = support::spans::request(0..400).encode_to_vec();
+    let refined = refiner.refine(&[Entry {
+        position: Position::from_parts(1, 0),
+        signal: Signal::Traces,
+        received_at: RECEIVED_AT,
+        body: Bytes::from(body),
+    }]);
+    refined.records
+}
