@@ -164,6 +164,7 @@ impl<'a> Transcoder<'a> {
             (_, Token::Object | Token::Array) => self.from.skip(value)?,
             (Text, Token::Text(text)) => self.to.text(number, text),
             (Text, Token::Number(digits)) => self.to.bytes(number, digits.as_bytes()),
+            (Id(_) | Base64, Token::Number(_)) => {}
             (_, Token::Text(text)) => self.single(number, kind, &text.read()),
             (_, Token::Number(digits)) => self.single(number, kind, digits),
             (Bool, Token::Bool(flag)) => self.to.varint(number, u64::from(flag)),
@@ -181,12 +182,14 @@ impl<'a> Transcoder<'a> {
         match kind {
             Id(len) => {
                 let id = scalar::id(text, len);
-                let bytes = id.as_ref().and_then(|id| id.get(..len));
-                self.to.bytes(number, bytes.unwrap_or_default());
+                if let Some(bytes) = id.as_ref().and_then(|id| id.get(..len)) {
+                    self.to.bytes(number, bytes);
+                }
             }
             Base64 => {
-                let bytes = scalar::base64(text.as_bytes());
-                self.to.bytes(number, &bytes.unwrap_or_default());
+                if let Some(bytes) = scalar::base64(text.as_bytes()) {
+                    self.to.bytes(number, &bytes);
+                }
             }
             Varint => {
                 if let Some(n) = scalar::integer(text) {

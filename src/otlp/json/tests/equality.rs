@@ -141,9 +141,9 @@ fn hex(bytes: &[u8]) -> String {
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
-        4 => any::<String>(),
+        20 => any::<String>(),
         // Long enough for a length of two bytes, and one of three.
-        1 => "[a-z\"\\\\\n]{100,200}",
+        2 => "[a-z\"\\\\\n]{100,200}",
         1 => (16_300..16_500_usize).prop_map(|len| "é\t".repeat(len / 3)),
     ]
 }
@@ -230,7 +230,7 @@ fn same(signal: Signal, body: &[u8]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(crate::property_tests(512))]
+    #![proptest_config(crate::property_tests(128))]
 
     #[test]
     fn a_request_gives_the_same_bytes(

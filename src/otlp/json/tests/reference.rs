@@ -57,13 +57,13 @@ fn field(out: &mut Vec<u8>, number: u32, kind: Type, value: &Value) {
             _ => {}
         },
         Id(len) => {
-            if let Some(text) = text {
-                bytes(out, number, &id(text.trim(), len).unwrap_or_default());
+            if let Some(id) = text.and_then(|text| id(text.trim(), len)) {
+                bytes(out, number, &id);
             }
         }
         Base64 => {
-            if let Some(text) = text {
-                bytes(out, number, &base64(text).unwrap_or_default());
+            if let Some(read) = text.and_then(base64) {
+                bytes(out, number, &read);
             }
         }
         Varint => number_field(out, number, integer(value)),
