@@ -359,11 +359,11 @@ fn unicode<'a>(rest: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
     let first = hex4(rest).unwrap_or(0xFFFD);
     let mut rest = rest.get(4..).unwrap_or_default();
     let mut code = first;
-    if let (0xD800..=0xDBFF, [b'\\', b'u', hex @ ..]) = (first, rest) {
-        if let Some(second @ 0xDC00..=0xDFFF) = hex4(hex) {
-            code = 0x1_0000 + ((first - 0xD800) << 10 | (second - 0xDC00));
-            rest = &hex[4..];
-        }
+    if let (0xD800..=0xDBFF, [b'\\', b'u', hex @ ..]) = (first, rest)
+        && let Some(second @ 0xDC00..=0xDFFF) = hex4(hex)
+    {
+        code = 0x1_0000 + ((first - 0xD800) << 10 | (second - 0xDC00));
+        rest = &hex[4..];
     }
     let character = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
     out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
