@@ -34,6 +34,7 @@ mod tests;
 
 use std::path::PathBuf;
 
+pub use body::Template;
 pub use ids::{RunId, SPANS, Trace};
 pub use ledger::{Notes, RunNotes, Writer};
 pub use report::{AckMs, Progress, Report};

@@ -33,7 +33,7 @@ fn written_over_bodies_are_what_encoding_anew_gives() {
                 }
                 Protocol::HttpProtobuf => assert_eq!(body, encoded),
                 Protocol::HttpJson => {
-                    let read = otlp::json::to_protobuf(Signal::Traces, &body).unwrap();
+                    let read = otlp::json::to_protobuf(Signal::Traces, &body, body.len()).unwrap();
                     let read = ExportTraceServiceRequest::decode(&*read).unwrap();
                     let sent = ExportTraceServiceRequest::decode(&*encoded).unwrap();
                     assert_eq!(read, sent);

@@ -9,6 +9,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder, write::MultiGzDecoder};
 use http::{HeaderMap, HeaderValue, header};
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
@@ -54,7 +55,8 @@ pub(super) async fn read(
     limits: &Limits<'_>,
 ) -> Result<(Bytes, Held), Outcome> {
     let deadline = Instant::now() + limits.timeout;
-    let mut decoder = Decoder::new(headers, Sink::new(limits))?;
+    let told = usize::try_from(body.size_hint().lower()).unwrap_or(0);
+    let mut decoder = Decoder::new(headers, Sink::new(limits, told))?;
     let mut wire_bytes = 0;
     loop {
         let frame = match timeout_at(deadline, body.frame()).await {
@@ -175,18 +177,21 @@ struct Sink {
     held: Held,
     inflight: Inflight,
     max_bytes: usize,
+    /// The Content-Length; 0 if there is none.
+    told: usize,
     /// Why no more is taken.
     stopped: Option<Outcome>,
 }
 
 impl Sink {
-    fn new(limits: &Limits<'_>) -> Self {
+    fn new(limits: &Limits<'_>, told: usize) -> Self {
         Sink {
             whole: None,
             pieces: Vec::new(),
             held: limits.inflight.hold(),
             inflight: limits.inflight.clone(),
             max_bytes: limits.max_bytes,
+            told,
             stopped: None,
         }
     }
@@ -211,10 +216,20 @@ impl Sink {
             return Ok(());
         }
         if let Some(first) = self.whole.take() {
-            self.pieces.extend_from_slice(&first);
+            self.append(&first);
         }
-        self.pieces.extend_from_slice(&data);
+        self.append(&data);
         Ok(())
+    }
+
+    /// Room is doubled as bytes come in, since a length is quickly told; but not beyond that length.
+    fn append(&mut self, bytes: &[u8]) {
+        let (len, room) = (self.pieces.len() + bytes.len(), self.pieces.capacity());
+        if (room + 1..=self.told).contains(&len) {
+            let room = (2 * room).clamp(len, self.told);
+            self.pieces.reserve_exact(room - self.pieces.len());
+        }
+        self.pieces.extend_from_slice(bytes);
     }
 
     fn take(&mut self) -> (Bytes, Held) {
@@ -230,7 +245,7 @@ impl Sink {
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.reserve(bytes.len())?;
-        self.pieces.extend_from_slice(bytes);
+        self.append(bytes);
         Ok(bytes.len())
     }
 

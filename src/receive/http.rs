@@ -21,8 +21,10 @@ use super::{
 };
 use crate::otlp::{self, Signal};
 
-/// From this size on, JSON is read on a thread of its own.
-const LARGE_JSON_BYTES: usize = 64 << 10;
+/// From this size on, JSON is read on a thread of its own: up to it, in about a millisecond.
+const LARGE_JSON_BYTES: usize = 1 << 20;
+/// `1,` in a list becomes a tag and eight bytes.
+const JSON_MAY_GROW: usize = 5;
 /// Answers are far smaller.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
 
@@ -93,7 +95,7 @@ async fn take(
         Err(outcome) => return outcome,
     };
     let payload = match encoding {
-        Encoding::Json => match protobuf(signal, payload, &mut held).await {
+        Encoding::Json => match protobuf(signal, payload, &mut held, shared.max_body_bytes).await {
             Ok(payload) => payload,
             Err(outcome) => return outcome,
         },
@@ -102,24 +104,48 @@ async fn take(
     shared.intake.take(Transport::Http, signal, payload).await
 }
 
-/// The same request as protobuf.
-async fn protobuf(signal: Signal, json: Bytes, held: &mut Held) -> Result<Bytes, Outcome> {
-    held.grow(json.len())?;
-    let read = move || otlp::json::to_protobuf(signal, &json);
-    let read = if held.bytes() > LARGE_JSON_BYTES {
-        tokio::task::spawn_blocking(read)
-            .await
-            .map_err(|_| Outcome::busy("the request could not be read now; try again"))?
-    } else {
-        read()
-    };
+/// The same request as protobuf. Room for both is taken before; where short numbers make it the
+/// larger of the two, for all that it may become.
+async fn protobuf(
+    signal: Signal,
+    json: Bytes,
+    held: &mut Held,
+    max_bytes: usize,
+) -> Result<Bytes, Outcome> {
+    let len = json.len();
+    held.grow(len)?;
+    let mut read = transcode(signal, json.clone(), len).await?;
+    if let Err(otlp::json::Error::TooLarge(_)) = read {
+        let most = len.saturating_mul(JSON_MAY_GROW).min(max_bytes.max(len));
+        held.grow(most - len)?;
+        read = transcode(signal, json, most).await?;
+    }
     read.map(Bytes::from).map_err(|error| {
         let message = format!(
             "could not read the JSON {} request: {error}",
             signal.as_str()
         );
-        Outcome::Rejected(Rejection::Malformed, message)
+        let rejection = match error {
+            otlp::json::Error::TooLarge(_) => Rejection::TooLarge,
+            _ => Rejection::Malformed,
+        };
+        Outcome::Rejected(rejection, message)
     })
+}
+
+async fn transcode(
+    signal: Signal,
+    json: Bytes,
+    max_bytes: usize,
+) -> Result<Result<Vec<u8>, otlp::json::Error>, Outcome> {
+    let is_large = json.len() > LARGE_JSON_BYTES;
+    let read = move || otlp::json::to_protobuf(signal, &json, max_bytes);
+    if !is_large {
+        return Ok(read());
+    }
+    tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|_| Outcome::busy("the request could not be read now; try again"))
 }
 
 async fn compressed(response: Response) -> Response {

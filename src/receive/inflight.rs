@@ -57,11 +57,6 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// What it takes.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// Takes room for `bytes` more, or says that there is none now.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Outcome> {
         let held = self.permit.as_ref().map_or(0, |p| p.num_permits());

@@ -75,7 +75,7 @@ fn captured() -> Vec<Request> {
             };
             let body = std::fs::read(&file).unwrap();
             let body = match file.extension().is_some_and(|ext| ext == "json") {
-                true => otlp::json::to_protobuf(signal, &body).unwrap(),
+                true => otlp::json::to_protobuf(signal, &body, body.len()).unwrap(),
                 false => body,
             };
             (path, body)

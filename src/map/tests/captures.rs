@@ -60,7 +60,7 @@ fn mapped(scenario: &Path) -> Mapped {
         };
         let mut body = fs::read(&file).unwrap();
         if file.extension().is_some_and(|ext| ext == "json") {
-            body = otlp::json::to_protobuf(signal, &body).unwrap();
+            body = otlp::json::to_protobuf(signal, &body, body.len()).unwrap();
         }
         mapper.map(signal, &body, 1_795_300_000_000_000_000, &mut out);
     }

@@ -4,7 +4,7 @@
 pub(super) type Schema = &'static [(&'static str, u32, Type)];
 
 /// How a field is spelled in JSON and in protobuf.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Type {
     Text,
     /// Hex or base64 of this many bytes.

@@ -183,6 +183,31 @@ async fn json_is_answered_in_json() {
     assert_eq!(running.spooled().await, []);
 }
 
+/// Scenario: lists of short numbers, two bytes each in JSON and nine in protobuf; one is beyond the
+/// limit then, though its body is not.
+/// Guarantees: the first is stored whole, the other is a 413.
+#[tokio::test]
+async fn json_that_grows_is_held_against_the_limit() {
+    let running = Running::start().await;
+    let body = |numbers: usize| {
+        let (trace_id, span_id) = ("01".repeat(16), "01".repeat(8));
+        let numbers = vec!["1"; numbers].join(",");
+        format!(
+            r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"traceId":"{trace_id}",
+            "spanId":"{span_id}","startTimeUnixNano":[{numbers}]}}]}}]}}]}}"#
+        )
+    };
+    for (numbers, status) in [(100_000, 200), (200_000, 413)] {
+        let body = body(numbers);
+        assert!(body.len() < config().max_body_bytes);
+        let answer = post(&running, &[JSON], body.as_bytes()).await;
+        assert_eq!(answer.status, status);
+    }
+    let spooled = running.spooled().await;
+    let sizes: Vec<_> = spooled.iter().map(|(_, body)| body.len() / 1000).collect();
+    assert_eq!(sizes, [900]);
+}
+
 #[tokio::test]
 async fn what_cannot_be_read_is_a_400() {
     let running = Running::start().await;

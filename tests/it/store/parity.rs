@@ -159,7 +159,7 @@ async fn every_column_holds_what_its_record_says(name: &str) {
 fn context() -> Context {
     let mut context = Context::default();
     for (column, _) in Context::default().fields() {
-        *context.slot(column).unwrap() = Some(format!("a {column}"));
+        *context.slot(column).unwrap() = Some(format!("a {column}").into());
     }
     context
 }
@@ -425,7 +425,7 @@ fn hostile(n: u32) -> Record {
         ..LlmCall::default()
     };
     for (column, _) in Context::default().fields() {
-        *call.context.slot(column).unwrap() = draw.text();
+        *call.context.slot(column).unwrap() = draw.text().map(Into::into);
     }
     Record::LlmCall(Box::new(call))
 }
