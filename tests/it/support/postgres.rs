@@ -15,7 +15,6 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 /// The running server. A janitor stops it when the test process ends, however it ends.
 struct Server {
-    process: Child,
     port: u16,
 }
 
@@ -132,7 +131,7 @@ fn start() -> Server {
     let port = free_port();
     let process = launch(&data, port, &["-c", "max_connections=200"]);
     janitor(process.id(), &data);
-    Server { process, port }
+    Server { port }
 }
 
 fn is_root() -> bool {
