@@ -52,6 +52,7 @@ pub struct App {
     round: Round,
     scaler: Scaler,
     disks: maintain::Disks,
+    retention: maintain::Retention,
     listening: Listening,
 }
 
@@ -73,7 +74,10 @@ impl App {
             .with_context(|| format!("could not create {}", config.data_dir.display()))?;
         let spool = Spool::open(&config.data_dir.join("spool"), &config.spool, &registry)
             .map_err(could_not)?;
-        let store_config = store::Config { url };
+        let store_config = store::Config {
+            url,
+            keep_days: config.store.keep_days,
+        };
         let store = Arc::new(Store::new(store_config, &registry)?);
         let receivers = receive::bind(&config.receive, spool.appender(), &registry)
             .await
@@ -136,6 +140,7 @@ impl App {
             config.store.disk_bytes,
             &registry,
         )?;
+        let retention = maintain::Retention::new(Arc::clone(&store), &registry)?;
         let ready = api::Ready::default();
         let state = api::State::new(
             registry,
@@ -160,6 +165,7 @@ impl App {
             round,
             scaler,
             disks,
+            retention,
             listening,
         })
     }
@@ -200,6 +206,7 @@ impl App {
             round,
             scaler,
             disks,
+            retention,
             listening,
         } = self;
         listening
@@ -227,7 +234,8 @@ impl App {
             tokio::join!(
                 round.run(told.clone()),
                 scaler.run(told.clone()),
-                disks.run(told.clone())
+                disks.run(told.clone()),
+                retention.run(told.clone())
             );
             Ok(())
         });

@@ -17,7 +17,13 @@ pub(super) fn run(settings: &Config, command: &Command) -> anyhow::Result<ExitCo
             settings.slack_url()?;
             crate::alert::Levels::new(&settings.alert.levels)?;
             let url = settings.store_url()?;
-            crate::store::Store::new(crate::store::Config { url }, &prometheus::Registry::new())?;
+            crate::store::Store::new(
+                crate::store::Config {
+                    url,
+                    ..Default::default()
+                },
+                &prometheus::Registry::new(),
+            )?;
             print!("{}", toml::to_string_pretty(settings)?);
             eprintln!("settings are fine");
             Ok(ExitCode::SUCCESS)

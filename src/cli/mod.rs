@@ -137,7 +137,13 @@ fn random_seed() -> u64 {
 /// The store of the settings, connected. The service may run beside it.
 async fn open_store(settings: &Config) -> anyhow::Result<(Store, Pool)> {
     let url = settings.store_url()?;
-    let store = Store::new(store::Config { url }, &prometheus::Registry::new())?;
+    let store = Store::new(
+        store::Config {
+            url,
+            ..Default::default()
+        },
+        &prometheus::Registry::new(),
+    )?;
     let unreachable = || format!("can't open the store ({})", store.describe());
     store.connect().await.with_context(unreachable)?;
     let pool = store.pool().with_context(unreachable)?;

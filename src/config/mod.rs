@@ -74,6 +74,8 @@ pub struct Store {
     /// Bytes that the Postgres database may take, which no query can tell. Without it nobody is
     /// told how many days its disk lasts.
     pub disk_bytes: Option<u64>,
+    /// Days that rows are kept; for ever if not set.
+    pub keep_days: Option<std::num::NonZeroU32>,
 }
 
 impl Default for Config {

@@ -319,7 +319,16 @@ mod tests {
         let spool = Arc::new(spool.unwrap());
         let file = folder.path().join("rows.db");
         let url = format!("sqlite://{}", file.display()).into();
-        let store = Arc::new(Store::new(crate::store::Config { url }, &registry).unwrap());
+        let store = Arc::new(
+            Store::new(
+                crate::store::Config {
+                    url,
+                    ..Default::default()
+                },
+                &registry,
+            )
+            .unwrap(),
+        );
         store.connect().await.unwrap();
         let data_dir = folder.path().to_owned();
         let mut disks = Disks::new(store, spool, data_dir, None, &registry).unwrap();

@@ -1,13 +1,15 @@
-//! STATION 9: what a ledger needs over time: partitions made ahead, spool segments let go, a look at
-//! how many days the disks last.
+//! STATION 9: what a ledger needs over time: partitions made ahead, old days and spool segments let
+//! go, a look at how many days the disks last.
 //!
 //! | file | what |
 //! |---|---|
 //! | `disks` | the disks, and what is told of them |
 //! | `forecast` | how fast something grows, and when it is full |
+//! | `retention` | days older than the settings keep, let go |
 
 mod disks;
 mod forecast;
+mod retention;
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,6 +17,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use disks::{DAYS_LEFT, Disks};
+pub use retention::Retention;
 
 use crate::{
     spool::{Position, Spool},

@@ -19,7 +19,7 @@ use crate::{
 type Changes = BTreeMap<(SpanKey, i64), Value>;
 
 /// `UPDATE table SET … FROM the array`, matched by primary key. In `$set`, `v` has the array's
-/// fields; Postgres needs their types.
+/// fields; Postgres needs their types, and bounds: without them a join reads every partition.
 macro_rules! update {
     ($table:literal, $fields:literal, $types:literal, $set:literal) => {
         Sql {
@@ -44,7 +44,11 @@ macro_rules! update {
                 "trace_id text, span_id text, started_at timestamptz, ",
                 $types,
                 ") WHERE t.trace_id = v.trace_id AND t.span_id = v.span_id ",
-                "AND t.started_at = v.started_at"
+                "AND t.started_at = v.started_at ",
+                "AND t.started_at >= (SELECT min(started_at) FROM ",
+                "jsonb_to_recordset($1::jsonb) AS b(started_at timestamptz)) ",
+                "AND t.started_at <= (SELECT max(started_at) FROM ",
+                "jsonb_to_recordset($1::jsonb) AS b(started_at timestamptz))"
             ),
         }
     };

@@ -90,6 +90,11 @@ impl Error {
         )
     }
 
+    /// True if somebody held a lock for longer than the statement may wait (55P03).
+    pub fn is_locked(&self) -> bool {
+        self.code().as_deref() == Some("55P03")
+    }
+
     /// True if the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         !matches!(self, Error::Url(_) | Error::NewerSchema(_)) && !self.is_about_data()

@@ -14,30 +14,38 @@
 //! | `recent` | what is stored of some traces, for the counter |
 //! | `recost` | new prices for stored rows |
 //! | `turn` | the order of commits that are under way at once |
-//! | `postgres` | COPY BINARY, the conflict-safe path, day partitions |
-//! | `sqlite` | multi-row INSERT |
+//! | `days` | near and far days, when a day goes, when a clock is believed |
+//! | `retention` | what may go, and what went |
+//! | `postgres` | COPY BINARY, the conflict-safe path, day partitions made and dropped |
+//! | `sqlite` | multi-row INSERT, old rows deleted a few at a time |
 //! | `error` `metrics` | what goes wrong, what is counted |
 
 mod amend;
 mod content;
+mod days;
 mod error;
 mod metrics;
 mod postgres;
 mod recent;
 mod recost;
+mod retention;
 mod sqlite;
 mod tables;
 mod turn;
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    num::NonZeroU32,
+    sync::{Mutex, PoisonError},
+};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{PgPool, SqlitePool};
 
 pub use error::Error;
 pub use recent::Wanted;
 pub use recost::Repriced;
+pub use retention::{Due, Gone, Waits};
 pub use turn::{Ended, Turn};
 
 use crate::{
@@ -50,6 +58,8 @@ use crate::{
 pub struct Config {
     /// `sqlite://PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`.
     pub url: SecretString,
+    /// Days that rows are kept; `None`: for ever.
+    pub keep_days: Option<NonZeroU32>,
 }
 
 /// What one commit writes.
@@ -102,6 +112,7 @@ pub enum Pool {
 #[derive(Debug)]
 pub struct Store {
     backend: Backend,
+    keep: days::Keep,
     connected: Mutex<Option<Pool>>,
     metrics: metrics::Metrics,
 }
@@ -116,15 +127,17 @@ impl Store {
     /// Reads the URL and registers metrics.
     pub fn new(config: Config, registry: &prometheus::Registry) -> Result<Self, Error> {
         let url = config.url.expose_secret();
+        let keep = days::Keep(config.keep_days);
         let backend = match url.split_once("://").map(|(scheme, _)| scheme) {
             Some("sqlite") => Backend::Sqlite(Box::new(sqlite::Sqlite::new(url)?)),
             Some("postgres" | "postgresql") => {
-                Backend::Postgres(Box::new(postgres::Postgres::new(url)?))
+                Backend::Postgres(Box::new(postgres::Postgres::new(url, keep)?))
             }
             _ => return Err(Error::Url("the part before :// says which store".into())),
         };
         Ok(Self {
             backend,
+            keep,
             connected: Mutex::new(None),
             metrics: metrics::Metrics::new(registry)?,
         })
@@ -203,7 +216,7 @@ impl Store {
         let committed = match (&self.backend, self.pool()) {
             (Backend::Sqlite(_), Some(Pool::Sqlite(pool))) => {
                 turn.come().await?;
-                sqlite::commit(&pool, batch, &self.metrics).await
+                sqlite::commit(&pool, batch, self.keep, &self.metrics).await
             }
             (Backend::Postgres(postgres), Some(Pool::Postgres(pool))) => {
                 postgres.commit(&pool, batch, turn, &self.metrics).await
@@ -303,6 +316,29 @@ impl Store {
         self.seen(made)
     }
 
+    /// Which days may go, by the store's own clock; `now` is this machine's. To be asked about
+    /// every hour: it also notes how the clock runs.
+    pub async fn days_due(&self, now: DateTime<Utc>) -> Result<Due, Error> {
+        let known = match self.pool() {
+            Some(Pool::Sqlite(pool)) => sqlite::known(&pool, self.keep, now).await,
+            Some(Pool::Postgres(pool)) => postgres::known(&pool, self.keep).await,
+            None => Err(Error::NotConnected),
+        };
+        let known = self.seen(known)?;
+        Ok(retention::due(known, self.keep, now))
+    }
+
+    /// Lets a day go: one of [`Store::days_due`]. What somebody reads stays; ask again later. Two
+    /// processes may do it at once.
+    pub async fn drop_day(&self, day: NaiveDate) -> Result<Gone, Error> {
+        let gone = match self.pool() {
+            Some(Pool::Sqlite(pool)) => sqlite::drop_day(&pool, day, self.keep).await,
+            Some(Pool::Postgres(pool)) => postgres::drop_day(&pool, day, self.keep).await,
+            None => Err(Error::NotConnected),
+        };
+        self.seen(gone)
+    }
+
     /// Lets go of content that was received before `before` (Unix ns) and whose call never came;
     /// says of how many calls.
     pub async fn forget_unclaimed(&self, before: i64) -> Result<u64, Error> {
@@ -328,7 +364,7 @@ impl Store {
         match &outcome {
             // A row it would not take is the row's fault.
             Ok(_) => self.metrics.up(true),
-            Err(error) => self.metrics.up(error.is_about_data()),
+            Err(error) => self.metrics.up(error.is_about_data() || error.is_locked()),
         }
         if outcome.as_ref().is_err_and(Error::is_disconnected) {
             self.set(None);

@@ -215,7 +215,14 @@ async fn a_dead_part_makes_the_service_unhealthy() {
     let registry = prometheus::Registry::new();
     let spool = Spool::open(&folder.path().join("spool"), &Default::default(), &registry).unwrap();
     let url = format!("sqlite://{}", folder.path().join("rows.db").display());
-    let store = store::Store::new(store::Config { url: url.into() }, &registry).unwrap();
+    let store = store::Store::new(
+        store::Config {
+            url: url.into(),
+            ..Default::default()
+        },
+        &registry,
+    )
+    .unwrap();
     store.connect().await.unwrap();
     let ready = api::Ready::default();
     ready.set(true);

@@ -1,5 +1,7 @@
 //! SQLite: one file, one writer, multi-row INSERT in large transactions.
 
+mod retention;
+
 use std::{
     io,
     path::{Path, PathBuf},
@@ -13,10 +15,14 @@ use sqlx::{
 };
 
 use super::{
-    Batch, ByTable, Committed, Error, Inserted, Refused, amend, content, each_table,
+    Batch, ByTable, Committed, Error, Inserted, Refused, amend, content,
+    days::{DaysOf, Keep},
+    each_table,
     metrics::Metrics,
     tables::{Cell, Table, rfc3339},
 };
+
+pub(super) use retention::{drop_day, known};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/sqlite/migrations");
 
@@ -87,6 +93,7 @@ impl Sqlite {
 pub(super) async fn commit(
     pool: &SqlitePool,
     batch: &Batch<'_>,
+    keep: Keep,
     metrics: &Metrics,
 ) -> Result<Committed, Error> {
     let rows = ByTable::of(batch);
@@ -106,6 +113,7 @@ pub(super) async fn commit(
     }
     amend::sqlite(&mut tx, batch).await?;
     content::sqlite(&mut tx, &rows.calls, batch.contents).await?;
+    retention::came(&mut tx, &DaysOf::batch(batch, keep).far).await?;
     tx.commit().await?;
     let mut committed = Committed::default();
     for (table, inserted) in &done {

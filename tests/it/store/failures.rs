@@ -138,7 +138,14 @@ async fn a_newer_schema_is_named_and_left_alone(name: &str) {
 }
 
 fn store(url: &str) -> Store {
-    Store::new(Config { url: url.into() }, &Registry::new()).unwrap()
+    Store::new(
+        Config {
+            url: url.into(),
+            ..Config::default()
+        },
+        &Registry::new(),
+    )
+    .unwrap()
 }
 
 #[test]
@@ -150,7 +157,14 @@ fn a_url_that_is_none_of_ours_is_refused_without_its_password() {
         "postgres://u:hunter2@h:99999999/d",
         "sqlite:///x?mode=odd",
     ] {
-        let error = Store::new(Config { url: url.into() }, &Registry::new()).unwrap_err();
+        let error = Store::new(
+            Config {
+                url: url.into(),
+                ..Config::default()
+            },
+            &Registry::new(),
+        )
+        .unwrap_err();
         let told = format!("{error} {error:?}");
         assert!(told.contains("store URL") && !told.contains('\n'), "{told}");
         assert!(!told.contains("hunter2"), "{told}");

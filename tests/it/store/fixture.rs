@@ -1,5 +1,7 @@
 //! A store to test, and rows to put into it.
 
+use std::num::NonZeroU32;
+
 use prometheus::Registry;
 use serde_json::json;
 use spanledger::{
@@ -26,6 +28,11 @@ pub struct Fixture {
 }
 
 pub async fn fixture(name: &str) -> Fixture {
+    keeping(name, None).await
+}
+
+/// A store that keeps rows for so many days.
+pub async fn keeping(name: &str, keep_days: Option<NonZeroU32>) -> Fixture {
     let folder = Folder::new("store");
     let database = (name == "postgres").then(database);
     let (url, rows) = match &database {
@@ -38,6 +45,7 @@ pub async fn fixture(name: &str) -> Fixture {
     let store = Store::new(
         Config {
             url: url.clone().into(),
+            keep_days,
         },
         &Registry::new(),
     )

@@ -5,3 +5,5 @@ mod failures;
 mod fixture;
 mod late;
 mod parity;
+mod partitions;
+mod retention;
