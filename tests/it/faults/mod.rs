@@ -101,7 +101,7 @@ fn until(service: &Service, what: &str, done: impl Fn(&Service) -> bool) {
     let started = Instant::now();
     while !done(service) {
         assert!(
-            started.elapsed() < Duration::from_secs(60),
+            started.elapsed() < Duration::from_secs(300),
             "never {what}\n{}",
             service.log()
         );

@@ -118,6 +118,8 @@ fn a_lock_is_held() {
     let database = database();
     let url = database.url();
     let trial = Trial::start("pg-lock", &[(URL, &url)], 2000.0);
+    // There is something to lock.
+    trial.wait_for_stored(100);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let holder = runtime.block_on(lock(&url));
     trial.sending.wait_for_more(5000);
