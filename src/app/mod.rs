@@ -6,6 +6,7 @@
 //! tail or to the deadline, then the spool is closed. What is left in it is replayed at the next
 //! start.
 
+mod files;
 mod listening;
 mod shutdown;
 
@@ -37,6 +38,12 @@ use crate::{
 /// a stop up for as long as the lock is held.
 const CLOSE: Duration = Duration::from_secs(2);
 
+/// Of people, of Prometheus, of probes.
+const PAGES: receive::serve::Limits = receive::serve::Limits {
+    max_connections: 512,
+    read_timeout: Duration::from_secs(30),
+};
+
 /// The service, bound but not running.
 pub struct App {
     config: Config,
@@ -60,6 +67,7 @@ impl App {
     /// Opens the spool, binds the listeners, prepares the lanes. A store that can't be reached is
     /// no error: the spool bridges it.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
+        files::raise_limit();
         let prices = Arc::new(config.price_table()?);
         config
             .map
@@ -246,11 +254,13 @@ impl App {
                 Ok(())
             });
         }
-        let served = axum::serve(pages, router)
-            .with_graceful_shutdown(ended.clone().cancelled_owned())
-            .into_future();
-        house.spawn(async move { served.await.map_err(anyhow::Error::from) });
+        // Before anybody can ask.
         ready.set(true);
+        let served = receive::serve::serve(pages, router, PAGES, ended.clone());
+        house.spawn(async move {
+            served.await;
+            Ok(())
+        });
         tracing::info!(
             grpc = %listening.grpc, otlp_http = %listening.otlp_http, http = %listening.http,
             store = store.describe(), "ready"

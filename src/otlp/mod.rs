@@ -15,7 +15,9 @@
 //! | `span` | trace requests: resource, scope, span, event |
 //! | `log` | log requests |
 //! | `json` | OTLP/JSON to the same protobuf bytes |
+//! | `cut` | a large request in parts that say the same |
 
+pub mod cut;
 pub mod json;
 pub mod log;
 pub mod span;

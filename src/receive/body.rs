@@ -1,4 +1,4 @@
-//! Content types; a body read and decompressed within limits.
+//! Content types; a body read within limits.
 
 use std::{
     io::{self, Write},
@@ -7,19 +7,17 @@ use std::{
 
 use axum::body::Body;
 use bytes::Bytes;
-use flate2::{Compression, write::GzEncoder, write::MultiGzDecoder};
+use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, HeaderValue, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    inflight::{Held, Inflight, too_slow},
+    inflight::{Held, Inflight},
     reply::{Encoding, Outcome, Rejection},
+    unpack::{Coding, Gathered, too_large, unpack},
 };
-
-/// Largest zstd window: what RFC 9659 has receivers of a content encoding support.
-const ZSTD_WINDOW_LOG: u32 = 23;
 
 /// The request's encoding by its Content-Type, parameters aside.
 pub(super) fn encoding(headers: &HeaderMap) -> Result<Encoding, Outcome> {
@@ -40,6 +38,19 @@ pub(super) fn encoding(headers: &HeaderMap) -> Result<Encoding, Outcome> {
     }
 }
 
+/// The one coding that a header names.
+pub(super) fn coding(headers: &HeaderMap, name: &'static str) -> Result<Coding, Outcome> {
+    let mut given = headers.get_all(name).iter();
+    let first = given.next().map_or(&b""[..], HeaderValue::as_bytes);
+    match (Coding::named(first), given.next()) {
+        (Some(coding), None) => Ok(coding),
+        _ => {
+            let hint = format!("unsupported {name}; use one of gzip, zstd, identity");
+            Err(Outcome::Rejected(Rejection::Unsupported, hint))
+        }
+    }
+}
+
 /// What a body may take.
 pub(super) struct Limits<'a> {
     pub(super) max_bytes: usize,
@@ -47,210 +58,99 @@ pub(super) struct Limits<'a> {
     pub(super) inflight: &'a Inflight,
 }
 
-/// Reads the whole body and undoes its Content-Encoding, chunk by chunk; no more than the limit is
-/// ever in memory, compressed or not.
+/// Reads the whole body and undoes its Content-Encoding.
 pub(super) async fn read(
-    headers: &HeaderMap,
-    mut body: Body,
+    coding: Coding,
+    body: Body,
     limits: &Limits<'_>,
 ) -> Result<(Bytes, Held), Outcome> {
-    let deadline = Instant::now() + limits.timeout;
-    let told = usize::try_from(body.size_hint().lower()).unwrap_or(0);
-    let mut decoder = Decoder::new(headers, Sink::new(limits, told))?;
-    let mut wire_bytes = 0;
-    loop {
-        let frame = match timeout_at(deadline, body.frame()).await {
-            Err(_) => return Err(too_slow(limits.timeout)),
-            Ok(None) => return decoder.finish(wire_bytes == 0),
-            Ok(Some(Err(error))) => {
-                let message = format!("the request's body broke off: {error}");
-                return Err(Outcome::Rejected(Rejection::Malformed, message));
-            }
-            Ok(Some(Ok(frame))) => frame,
-        };
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        wire_bytes += data.len();
-        let written = if wire_bytes > limits.max_bytes {
-            Err(too_large(limits.max_bytes))
-        } else {
-            decoder.write(data)
-        };
-        if let Err(outcome) = written {
+    let mut incoming = Incoming::new(body, limits);
+    match incoming.gather(limits).await {
+        Ok((packed, held)) => unpack(coding, packed, held, limits).await,
+        Err(outcome) => {
             // Many clients read no answer before they have sent all.
-            discard(body, limits.max_bytes, deadline).await;
-            return Err(outcome);
+            incoming.discard().await;
+            Err(outcome)
         }
     }
 }
 
-async fn discard(mut body: Body, max_bytes: usize, deadline: Instant) {
-    let mut left = max_bytes;
-    while let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await {
-        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
-            Some(rest) => left = rest,
-            None => break,
-        }
-    }
-}
-
-fn too_large(max_bytes: usize) -> Outcome {
-    let message = format!(
-        "the request is larger than {max_bytes} bytes, the limit with or without compression"
-    );
-    Outcome::Rejected(Rejection::TooLarge, message)
-}
-
-/// Undoes one Content-Encoding.
-enum Decoder {
-    Identity(Sink),
-    Gzip(Box<MultiGzDecoder<Sink>>),
-    Zstd(Box<zstd::stream::write::Decoder<'static, Sink>>),
-}
-
-impl Decoder {
-    fn new(headers: &HeaderMap, sink: Sink) -> Result<Self, Outcome> {
-        let mut given = headers.get_all(header::CONTENT_ENCODING).iter();
-        let name = given.next().map_or(&b""[..], HeaderValue::as_bytes);
-        let name = name.trim_ascii().to_ascii_lowercase();
-        match (name.as_slice(), given.next()) {
-            (b"" | b"identity", None) => Ok(Decoder::Identity(sink)),
-            (b"gzip" | b"x-gzip", None) => Ok(Decoder::Gzip(Box::new(MultiGzDecoder::new(sink)))),
-            (b"zstd", None) => {
-                let mut operation = zstd::stream::raw::Decoder::new().map_err(unzipped)?;
-                let window = zstd::zstd_safe::DParameter::WindowLogMax(ZSTD_WINDOW_LOG);
-                operation.set_parameter(window).map_err(unzipped)?;
-                let writer = zstd::stream::zio::Writer::new(sink, operation);
-                let decoder = zstd::stream::write::Decoder::with_writer(writer);
-                Ok(Decoder::Zstd(Box::new(decoder)))
-            }
-            _ => {
-                let hint = "unsupported Content-Encoding; use one of gzip, zstd, identity";
-                Err(Outcome::Rejected(Rejection::Unsupported, hint.into()))
-            }
-        }
-    }
-
-    fn sink(&mut self) -> &mut Sink {
-        match self {
-            Decoder::Identity(sink) => sink,
-            Decoder::Gzip(decoder) => decoder.get_mut(),
-            Decoder::Zstd(decoder) => decoder.get_mut(),
-        }
-    }
-
-    fn write(&mut self, data: Bytes) -> Result<(), Outcome> {
-        let written = match self {
-            Decoder::Identity(sink) => sink.add(data),
-            Decoder::Gzip(decoder) => decoder.write_all(&data),
-            Decoder::Zstd(decoder) => decoder.write_all(&data),
-        };
-        self.outcome(written)
-    }
-
-    fn finish(mut self, is_empty: bool) -> Result<(Bytes, Held), Outcome> {
-        let finished = match &mut self {
-            // An empty body is an empty request, whatever it says of its encoding.
-            _ if is_empty => Ok(()),
-            Decoder::Identity(_) => Ok(()),
-            Decoder::Gzip(decoder) => decoder.try_finish(),
-            Decoder::Zstd(decoder) => decoder.do_finish(),
-        };
-        self.outcome(finished)?;
-        Ok(self.sink().take())
-    }
-
-    fn outcome(&mut self, result: io::Result<()>) -> Result<(), Outcome> {
-        result.map_err(|error| match self.sink().stopped.take() {
-            Some(outcome) => outcome,
-            None => unzipped(error),
-        })
-    }
-}
-
-/// Where the bytes end up: bounded by the limits.
-struct Sink {
-    /// A body that came in one piece is kept as it is.
-    whole: Option<Bytes>,
-    pieces: Vec<u8>,
-    held: Held,
-    inflight: Inflight,
+/// A body as it comes in, with a limit on its size and its time.
+pub(super) struct Incoming {
+    body: Body,
+    deadline: Instant,
+    timeout: Duration,
     max_bytes: usize,
-    /// The Content-Length; 0 if there is none.
-    told: usize,
-    /// Why no more is taken.
-    stopped: Option<Outcome>,
+    received: usize,
+    is_over: bool,
 }
 
-impl Sink {
-    fn new(limits: &Limits<'_>, told: usize) -> Self {
-        Sink {
-            whole: None,
-            pieces: Vec::new(),
-            held: limits.inflight.hold(),
-            inflight: limits.inflight.clone(),
+impl Incoming {
+    pub(super) fn new(body: Body, limits: &Limits<'_>) -> Self {
+        Self {
+            body,
+            deadline: Instant::now() + limits.timeout,
+            timeout: limits.timeout,
             max_bytes: limits.max_bytes,
-            told,
-            stopped: None,
+            received: 0,
+            is_over: false,
         }
     }
 
-    fn reserve(&mut self, bytes: usize) -> io::Result<()> {
-        let have = self.whole.as_ref().map_or(0, Bytes::len) + self.pieces.len();
-        let room = if have.saturating_add(bytes) > self.max_bytes {
-            Err(too_large(self.max_bytes))
-        } else {
-            self.held.grow(bytes)
-        };
-        room.map_err(|outcome| {
-            self.stopped = Some(outcome);
-            io::ErrorKind::FileTooLarge.into()
-        })
-    }
-
-    fn add(&mut self, data: Bytes) -> io::Result<()> {
-        self.reserve(data.len())?;
-        if self.whole.is_none() && self.pieces.is_empty() {
-            self.whole = Some(data);
-            return Ok(());
+    async fn gather(&mut self, limits: &Limits<'_>) -> Result<(Bytes, Held), Outcome> {
+        let announced = self.body.size_hint().exact();
+        let announced = announced.and_then(|bytes| usize::try_from(bytes).ok());
+        let max_bytes = announced.map_or(limits.max_bytes, |bytes| bytes.min(limits.max_bytes));
+        let mut gathered = Gathered::new(max_bytes, limits.inflight.begin()?);
+        while let Some(data) = self.next().await? {
+            gathered.add(data)?;
         }
-        if let Some(first) = self.whole.take() {
-            self.append(&first);
+        Ok(gathered.finish())
+    }
+
+    /// The next piece; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Outcome> {
+        loop {
+            let frame = timeout_at(self.deadline, self.body.frame()).await;
+            let over = match frame {
+                Ok(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) if data.is_empty() => continue,
+                    Ok(data) => {
+                        self.received = self.received.saturating_add(data.len());
+                        return match self.received > self.max_bytes {
+                            true => Err(too_large(self.max_bytes)),
+                            false => Ok(Some(data)),
+                        };
+                    }
+                    Err(_) => continue,
+                },
+                Ok(Some(Err(error))) => {
+                    let message = format!("the request's body broke off: {error}");
+                    Err(Outcome::Rejected(Rejection::Malformed, message))
+                }
+                Ok(None) => Ok(None),
+                // It may be the network's fault: try again.
+                Err(_) => Err(Outcome::busy(format!(
+                    "the request did not arrive within {} s",
+                    self.timeout.as_secs()
+                ))),
+            };
+            self.is_over = true;
+            return over;
         }
-        self.append(&data);
-        Ok(())
     }
 
-    /// Room is doubled as bytes come in, since a length is quickly told; but not beyond that length.
-    fn append(&mut self, bytes: &[u8]) {
-        let (len, room) = (self.pieces.len() + bytes.len(), self.pieces.capacity());
-        if (room + 1..=self.told).contains(&len) {
-            let room = (2 * room).clamp(len, self.told);
-            self.pieces.reserve_exact(room - self.pieces.len());
+    /// Reads on to the end and keeps nothing, as far as the limits go.
+    async fn discard(mut self) {
+        let mut left = self.max_bytes;
+        while !self.is_over
+            && let Ok(Some(Ok(frame))) = timeout_at(self.deadline, self.body.frame()).await
+        {
+            match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+                Some(rest) => left = rest,
+                None => break,
+            }
         }
-        self.pieces.extend_from_slice(bytes);
-    }
-
-    fn take(&mut self) -> (Bytes, Held) {
-        let pieces = std::mem::take(&mut self.pieces);
-        let bytes = self.whole.take().unwrap_or_else(|| pieces.into());
-        (
-            bytes,
-            std::mem::replace(&mut self.held, self.inflight.hold()),
-        )
-    }
-}
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.reserve(bytes.len())?;
-        self.append(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -277,9 +177,4 @@ pub(super) fn gzip(body: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(body)?;
     encoder.finish()
-}
-
-fn unzipped(error: io::Error) -> Outcome {
-    let message = format!("could not decompress the request: {error}");
-    Outcome::Rejected(Rejection::Malformed, message)
 }

@@ -1,31 +1,25 @@
-//! The three gRPC services. Framing and compression are tonic's; the codec hands on the message's
-//! bytes as they are.
-
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+//! The three gRPC services, one message in and one out, on plain HTTP/2
+//! (github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md). The message's bytes are handed on as
+//! they are, and counted while they come in and unpack, which a codec behind a framework can't.
 
 use axum::{Router, body::Body, extract::State, response::Response, routing::any};
-use bytes::{Buf, BufMut, Bytes};
-use http::{Request, header};
-use tonic::{
-    Code, Status,
-    codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder},
-    server::{Grpc, UnaryService},
-};
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Request, header};
+use http_body_util::{BodyExt, Full};
+use tonic::Status;
 
 use super::{
     Shared,
-    inflight::{Held, Inflight, Metered, status},
+    body::{self, Incoming, Limits},
+    inflight::Held,
     metrics::Transport,
     reply::{Encoding, Outcome, Rejection},
+    unpack::{Coding, Gathered, too_large, unpack},
 };
 use crate::otlp::Signal;
+
+/// Before each message: whether it is compressed, and its length (big-endian).
+const PREFIX_BYTES: usize = 5;
 
 /// The services on their paths; a hint for what is meant for another port.
 pub(super) fn router(shared: Shared) -> Router {
@@ -73,117 +67,134 @@ async fn export(shared: Shared, signal: Signal, request: Request<Body>) -> Respo
     if !is_grpc(&request) {
         return elsewhere(State(shared), request).await;
     }
-    let reached = Arc::new(AtomicBool::new(false));
-    let service = Export {
-        shared: shared.clone(),
-        signal,
-        reached: Arc::clone(&reached),
+    let coding = body::coding(request.headers(), "grpc-encoding");
+    // Headers take room, too: they go before the body is waited for.
+    let body = request.into_body();
+    let outcome = match coding {
+        Ok(coding) => take(&shared, signal, coding, body).await,
+        Err(outcome) => outcome,
     };
-    let request = request.map(|body| Metered::new(body, &shared.inflight, shared.body_timeout));
-    let response = Grpc::new(RawCodec(shared.inflight))
-        .accept_compressed(CompressionEncoding::Gzip)
-        .accept_compressed(CompressionEncoding::Zstd)
-        .send_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(shared.max_body_bytes)
-        .unary(service, request)
-        .await
-        .map(Body::new);
-    if reached.load(Ordering::Relaxed) {
-        return response;
+    let metrics = &shared.intake.metrics;
+    metrics.request(Transport::Grpc, signal, outcome.label());
+    let is_unsupported = matches!(outcome, Outcome::Rejected(Rejection::Unsupported, _));
+    let mut response = match outcome.into_grpc() {
+        Ok(message) => success(&message),
+        Err(status) => status.into_http(),
+    };
+    if is_unsupported {
+        let codings = HeaderValue::from_static("identity,gzip,zstd");
+        let headers = response.headers_mut();
+        headers.insert("grpc-accept-encoding", codings);
     }
-    // tonic could not read the request. To OTLP its OUT_OF_RANGE (too large) asks for another try,
-    // and INTERNAL (broken compression or framing) blames us: both are final and the sender's.
-    let Some(status) = response.extensions().get::<Status>() else {
-        return response;
-    };
-    let (code, label) = match status.code() {
-        Code::OutOfRange => (Code::ResourceExhausted, "rejected"),
-        Code::Internal => (Code::InvalidArgument, "rejected"),
-        code @ (Code::ResourceExhausted | Code::Unimplemented) => (code, "rejected"),
-        code => (code, "refused"),
-    };
-    shared
-        .intake
-        .metrics
-        .request(Transport::Grpc, signal, label);
-    if code == status.code() {
-        return response;
-    }
-    Status::new(code, status.message()).into_http()
+    response
 }
 
-struct Export {
-    shared: Shared,
-    signal: Signal,
-    reached: Arc<AtomicBool>,
+async fn take(shared: &Shared, signal: Signal, coding: Coding, body: Body) -> Outcome {
+    let limits = shared.limits();
+    match message(coding, body, &limits).await {
+        // The room is held until the answer.
+        Ok((message, _held)) => shared.intake.take(Transport::Grpc, signal, message).await,
+        Err(outcome) => outcome,
+    }
 }
 
-impl UnaryService<Received> for Export {
-    type Response = Bytes;
-    type Future = Pin<Box<dyn Future<Output = Result<tonic::Response<Bytes>, Status>> + Send>>;
+/// The one message of a request.
+async fn message(
+    coding: Coding,
+    body: Body,
+    limits: &Limits<'_>,
+) -> Result<(Bytes, Held), Outcome> {
+    let mut held = Some(limits.inflight.begin()?);
+    let on_the_wire = Limits {
+        max_bytes: limits.max_bytes.saturating_add(PREFIX_BYTES),
+        ..*limits
+    };
+    let mut incoming = Incoming::new(body, &on_the_wire);
+    let mut prefix = Vec::with_capacity(PREFIX_BYTES);
+    let mut message: Option<Message> = None;
+    while let Some(mut data) = incoming.next().await? {
+        let more = (PREFIX_BYTES - prefix.len()).min(data.len());
+        prefix.extend_from_slice(&data.split_to(more));
+        if let &[flag, a, b, c, d] = &prefix[..]
+            && let Some(held) = held.take()
+        {
+            let length = u32::from_be_bytes([a, b, c, d]);
+            message = Some(Message::begin(flag, coding, length, held, limits)?);
+        }
+        if let Some(message) = &mut message
+            && !data.is_empty()
+        {
+            message.add(data)?;
+        }
+    }
+    match message {
+        Some(Message {
+            coding,
+            missing: 0,
+            gathered,
+        }) => {
+            let (packed, held) = gathered.finish();
+            unpack(coding, packed, held, limits).await
+        }
+        _ => Err(malformed("its message is cut off")),
+    }
+}
 
-    fn call(&mut self, request: tonic::Request<Received>) -> Self::Future {
-        self.reached.store(true, Ordering::Relaxed);
-        let (intake, signal) = (Arc::clone(&self.shared.intake), self.signal);
-        Box::pin(async move {
-            let Received { body, _held } = request.into_inner();
-            let outcome = intake.take(Transport::Grpc, signal, body).await;
-            intake
-                .metrics
-                .request(Transport::Grpc, signal, outcome.label());
-            outcome.into_grpc()
+/// A message that is coming in.
+struct Message {
+    coding: Coding,
+    /// Bytes.
+    missing: usize,
+    gathered: Gathered,
+}
+
+impl Message {
+    fn begin(
+        flag: u8,
+        coding: Coding,
+        length: u32,
+        held: Held,
+        limits: &Limits<'_>,
+    ) -> Result<Self, Outcome> {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        if length > limits.max_bytes {
+            return Err(too_large(limits.max_bytes));
+        }
+        let coding = match (flag, coding) {
+            (0, _) => Coding::Identity,
+            (1, Coding::Gzip | Coding::Zstd) => coding,
+            _ => return Err(malformed("its compressed flag has no meaning here")),
+        };
+        Ok(Self {
+            coding,
+            missing: length,
+            gathered: Gathered::new(length, held),
         })
     }
-}
 
-/// A message's bytes, and the room they take.
-struct Received {
-    body: Bytes,
-    _held: Held,
-}
-
-/// Bytes in, bytes out.
-struct RawCodec(Inflight);
-
-struct RawEncoder;
-
-struct RawDecoder(Inflight);
-
-impl Codec for RawCodec {
-    type Encode = Bytes;
-    type Decode = Received;
-    type Encoder = RawEncoder;
-    type Decoder = RawDecoder;
-
-    fn encoder(&mut self) -> RawEncoder {
-        RawEncoder
-    }
-
-    fn decoder(&mut self) -> RawDecoder {
-        RawDecoder(self.0.clone())
+    fn add(&mut self, data: Bytes) -> Result<(), Outcome> {
+        let missing = self.missing.checked_sub(data.len());
+        self.missing = missing.ok_or_else(|| malformed("there is more than one message in it"))?;
+        self.gathered.add(data)
     }
 }
 
-impl Encoder for RawEncoder {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, dst: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        dst.put(item);
-        Ok(())
-    }
+fn malformed(what: &str) -> Outcome {
+    let message = format!("could not read the gRPC request: {what}");
+    Outcome::Rejected(Rejection::Malformed, message)
 }
 
-impl Decoder for RawDecoder {
-    type Item = Received;
-    type Error = Status;
-
-    fn decode(&mut self, src: &mut DecodeBuf<'_>) -> Result<Option<Received>, Status> {
-        let mut held = self.0.hold();
-        held.grow(src.remaining()).map_err(status)?;
-        Ok(Some(Received {
-            body: src.copy_to_bytes(src.remaining()),
-            _held: held,
-        }))
-    }
+/// OK, with a message.
+fn success(message: &[u8]) -> Response {
+    let mut framed = BytesMut::with_capacity(PREFIX_BYTES + message.len());
+    framed.put_u8(0);
+    framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
+    framed.put_slice(message);
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", HeaderValue::from_static("0"));
+    let body = Full::new(framed.freeze()).with_trailers(std::future::ready(Some(Ok(trailers))));
+    let mut response = Response::new(Body::new(body));
+    let grpc = HeaderValue::from_static("application/grpc");
+    response.headers_mut().insert(header::CONTENT_TYPE, grpc);
+    response
 }

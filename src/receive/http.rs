@@ -8,13 +8,11 @@ use axum::{
     routing::any,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, header};
+use http::{HeaderValue, Method, Request, header};
 use tonic::Status;
 
 use super::{
-    Shared, body,
-    body::Limits,
-    grpc,
+    Shared, body, grpc,
     inflight::Held,
     metrics::Transport,
     reply::{Encoding, Outcome, Rejection},
@@ -56,13 +54,10 @@ async fn elsewhere(State(shared): State<Shared>, request: Request<Body>) -> Resp
 }
 
 async fn export(shared: Shared, signal: Signal, request: Request<Body>) -> Response {
-    let (parts, request_body) = request.into_parts();
-    let (encoding, outcome) = if parts.method == Method::POST {
-        match body::encoding(&parts.headers) {
-            Ok(encoding) => {
-                let outcome = take(&shared, signal, encoding, &parts.headers, request_body).await;
-                (encoding, outcome)
-            }
+    let accepts_gzip = body::accepts_gzip(request.headers());
+    let (encoding, outcome) = if request.method() == Method::POST {
+        match body::encoding(request.headers()) {
+            Ok(encoding) => (encoding, take(&shared, signal, encoding, request).await),
             Err(outcome) => (Encoding::Text, outcome),
         }
     } else {
@@ -72,7 +67,7 @@ async fn export(shared: Shared, signal: Signal, request: Request<Body>) -> Respo
     let metrics = &shared.intake.metrics;
     metrics.request(Transport::Http, signal, outcome.label());
     let response = outcome.into_http(Some(signal), encoding);
-    if body::accepts_gzip(&parts.headers) {
+    if accepts_gzip {
         return compressed(response).await;
     }
     response
@@ -82,15 +77,15 @@ async fn take(
     shared: &Shared,
     signal: Signal,
     encoding: Encoding,
-    headers: &HeaderMap,
-    request_body: Body,
+    request: Request<Body>,
 ) -> Outcome {
-    let limits = Limits {
-        max_bytes: shared.max_body_bytes,
-        timeout: shared.body_timeout,
-        inflight: &shared.inflight,
+    let coding = match body::coding(request.headers(), "content-encoding") {
+        Ok(coding) => coding,
+        Err(outcome) => return outcome,
     };
-    let (payload, mut held) = match body::read(headers, request_body, &limits).await {
+    // Headers take room, too: they go before the body is waited for.
+    let request_body = request.into_body();
+    let (payload, mut held) = match body::read(coding, request_body, &shared.limits()).await {
         Ok(read) => read,
         Err(outcome) => return outcome,
     };

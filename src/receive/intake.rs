@@ -13,10 +13,18 @@ use super::{
     metrics::{Metrics, Transport},
     reply::{Outcome, Rejection},
 };
-use crate::{otlp::Signal, spool};
+use crate::{
+    otlp::{self, Signal},
+    spool,
+};
 
 /// How long to wait before a spool that had no room is asked again.
 const FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// A request beyond this goes into the spool in parts.
+const LARGE_BYTES: usize = 2 << 20;
+/// Size of a part.
+const PART_BYTES: usize = 1 << 20;
 
 /// The way into the spool.
 #[derive(Debug)]
@@ -73,9 +81,12 @@ impl Intake {
                 Signal::Traces => checked.usable + checked.rejected,
                 Signal::Logs | Signal::Metrics => 0,
             };
-            let appended = self.appender.append(signal, received_at, body, spans);
-            if let Err(error) = appended.await {
-                return self.refuse(&error);
+            let appended = match body.len() > LARGE_BYTES {
+                true => self.append_parts(signal, received_at, &body).await,
+                false => self.append(signal, received_at, body, spans).await,
+            };
+            if let Err(outcome) = appended {
+                return outcome;
             }
             if self.refusing.swap(false, Ordering::Relaxed) {
                 tracing::info!("requests are accepted again");
@@ -99,6 +110,48 @@ impl Intake {
             },
             None => Outcome::Accepted,
         }
+    }
+
+    async fn append(
+        &self,
+        signal: Signal,
+        received_at: i64,
+        body: Bytes,
+        spans: u64,
+    ) -> Result<(), Outcome> {
+        let appended = self.appender.append(signal, received_at, body, spans);
+        appended
+            .await
+            .map(drop)
+            .map_err(|error| self.refuse(&error))
+    }
+
+    /// In parts, so that who reads the spool never holds all of a large request, nor all that it is
+    /// mapped to. Should one not be taken after others were, all come again, and each counts once.
+    async fn append_parts(
+        &self,
+        signal: Signal,
+        received_at: i64,
+        body: &Bytes,
+    ) -> Result<(), Outcome> {
+        let parts = || otlp::cut::parts(body, PART_BYTES);
+        let cut = |malformed| {
+            let message = format!("could not take a request this large: {malformed}");
+            Outcome::Rejected(Rejection::TooLarge, message)
+        };
+        // What can't be cut is found before a part of it is taken.
+        parts().try_for_each(|part| part.map(drop)).map_err(cut)?;
+        let admitted = self.appender.admits(body.len() as u64);
+        admitted.map_err(|error| self.refuse(&error))?;
+        for part in parts() {
+            let part = part.map_err(cut)?;
+            let spans = match signal {
+                Signal::Traces => otlp::span::count(&part),
+                Signal::Logs | Signal::Metrics => 0,
+            };
+            self.append(signal, received_at, part.into(), spans).await?;
+        }
+        Ok(())
     }
 
     fn refuse(&self, error: &spool::Error) -> Outcome {

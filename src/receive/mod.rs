@@ -20,7 +20,9 @@
 //! |---|---|
 //! | `grpc` `http` | the two protocols |
 //! | `serve` | connections: accepting, limits, shutting down |
-//! | `body` | content types; a body read and decompressed within limits |
+//! | `patience` | how long a connection may keep us waiting |
+//! | `body` | content types; a body read within limits |
+//! | `unpack` | decompression, bounded while it runs |
 //! | `inflight` | the limit on bytes of requests under way |
 //! | `intake` | check, append, wait for durable: the one function both protocols call |
 //! | `check` | what is wrong with a payload, pure |
@@ -34,8 +36,10 @@ mod http;
 mod inflight;
 mod intake;
 mod metrics;
+mod patience;
 mod reply;
-mod serve;
+pub mod serve;
+mod unpack;
 
 #[cfg(test)]
 mod tests;
@@ -61,10 +65,11 @@ pub struct Config {
     pub http_addr: SocketAddr,
     /// Largest request, before and after decompression. A larger one is rejected for good.
     pub max_body_bytes: usize,
-    /// Bytes of all requests under way. What is beyond is refused, and the sender asked to try
-    /// again.
+    /// Bytes of all requests under way, both forms of the compressed and of JSON ones, and some for
+    /// each request itself. What is beyond is refused, and the sender asked to try again; what is
+    /// larger than all of it is rejected for good.
     pub max_inflight_bytes: usize,
-    /// How long a sender may take for the body of a request.
+    /// How long a sender may take for the body of a request, and to read some of its answer.
     pub body_timeout_seconds: u64,
     /// Open connections a listener; further ones wait to be accepted.
     pub max_connections: usize,
@@ -111,6 +116,16 @@ struct Shared {
     body_timeout: Duration,
     grpc_addr: SocketAddr,
     http_addr: SocketAddr,
+}
+
+impl Shared {
+    fn limits(&self) -> body::Limits<'_> {
+        body::Limits {
+            max_bytes: self.max_body_bytes,
+            timeout: self.body_timeout,
+            inflight: &self.inflight,
+        }
+    }
 }
 
 /// Both listeners, bound.
@@ -175,11 +190,15 @@ impl Receivers {
 
     /// Serves until told to stop, then accepts no more and finishes answering.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
+        let limits = serve::Limits {
+            max_connections: self.max_connections,
+            read_timeout: self.shared.body_timeout,
+        };
         let grpc = grpc::router(self.shared.clone());
         let http = http::router(self.shared);
         tokio::join!(
-            serve::serve(self.grpc, grpc, self.max_connections, stop.clone()),
-            serve::serve(self.http, http, self.max_connections, stop),
+            serve::serve(self.grpc, grpc, limits, stop.clone()),
+            serve::serve(self.http, http, limits, stop),
         );
         Ok(())
     }

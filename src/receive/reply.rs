@@ -108,17 +108,11 @@ impl Outcome {
     }
 
     /// For gRPC: the response message, or the status.
-    pub(super) fn into_grpc(self) -> Result<tonic::Response<Bytes>, Status> {
+    pub(super) fn into_grpc(self) -> Result<Bytes, Status> {
         let (_, code) = self.codes();
         match self {
-            Outcome::Accepted => {
-                let mut empty = tonic::Response::new(Bytes::new());
-                empty.disable_compression();
-                Ok(empty)
-            }
-            Outcome::Partial { rejected, message } => {
-                Ok(tonic::Response::new(Self::message(rejected, &message)))
-            }
+            Outcome::Accepted => Ok(Bytes::new()),
+            Outcome::Partial { rejected, message } => Ok(Self::message(rejected, &message)),
             Outcome::Refused {
                 retry_after,
                 message,

@@ -5,7 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::{Error, Position, frame::Header, state::State, writer::Job};
+use super::{
+    Error, Position,
+    frame::Header,
+    state::{Reserved, State},
+    writer::Job,
+};
 use crate::otlp::Signal;
 
 /// Bytes that may wait for the writer; further appends wait for those.
@@ -48,13 +53,7 @@ impl Appender {
         };
         let header = Header::new(signal, received_at, &body).ok_or_else(too_large)?;
         let bytes = header.frame_len();
-        if bytes > self.entry_max_bytes {
-            return Err(too_large());
-        }
-        let space = self.state.space.reserve(bytes).inspect_err(|full| {
-            self.state.metrics.refused.inc();
-            self.state.note_full(Some(full));
-        })?;
+        let space = self.reserve(bytes)?;
         let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX);
         let queued = Arc::clone(&self.queue)
             .acquire_many_owned(units.min(QUEUE_UNITS))
@@ -75,6 +74,24 @@ impl Appender {
         answered
             .await
             .unwrap_or_else(|_| Err(self.state.end_error()))
+    }
+
+    /// Whether a request that is appended in parts would be taken as one entry, now.
+    pub fn admits(&self, bytes: u64) -> Result<(), Error> {
+        self.reserve(bytes).map(drop)
+    }
+
+    fn reserve(&self, bytes: u64) -> Result<Reserved, Error> {
+        if bytes > self.entry_max_bytes {
+            return Err(Error::TooLarge {
+                bytes,
+                max_bytes: self.entry_max_bytes,
+            });
+        }
+        self.state.space.reserve(bytes).inspect_err(|full| {
+            self.state.metrics.refused.inc();
+            self.state.note_full(Some(full));
+        })
     }
 
     /// True if the newest append found no room, in the last ten seconds.

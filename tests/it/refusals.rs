@@ -137,7 +137,8 @@ fn without_a_store_the_spool_takes_everything() {
     assert_eq!(log.matches("can't deliver").count(), 1, "{log}");
 
     let service = Service::start(folder.path());
-    service.stop();
+    service.wait_until_written(50);
+    assert!(service.stop().success());
     let rows = Rows::sqlite(&folder.path().join("spanledger.db"));
     assert_eq!(rows.query("SELECT count(*) FROM llm_calls"), [["20"]]);
 }

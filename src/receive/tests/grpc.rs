@@ -163,24 +163,79 @@ async fn a_full_spool_asks_to_try_again() {
     assert!(retry.as_secs() > 0);
 }
 
+/// Scenario: somebody's half-sent request takes most of the room; others come, one of them larger
+/// than all of it.
+/// Guarantees: what fits once the other is gone is asked to come again; what never fits is rejected
+/// for good.
 #[tokio::test]
 async fn too_many_bytes_under_way_ask_to_try_again() {
     let narrow = Config {
-        max_inflight_bytes: 100 << 10,
+        max_inflight_bytes: 200 << 10,
         ..config()
     };
     let running = Running::with(narrow, spool::Config::default()).await;
+    let mut half = tokio::net::TcpStream::connect(running.http).await.unwrap();
+    let head = "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: 120000\r\n\r\n";
+    let sent = [head.as_bytes(), &[0; 110_000]].concat();
+    tokio::io::AsyncWriteExt::write_all(&mut half, &sent)
+        .await
+        .unwrap();
+    let held = || running.metric("spanledger_receive_inflight_bytes", &[]);
+    while held() < 110_000.0 {
+        tokio::task::yield_now().await;
+    }
     for encoding in [None, Some(CompressionEncoding::Gzip)] {
         let mut client = client(&running).await;
         if let Some(encoding) = encoding {
             client = client.send_compressed(encoding);
         }
-        let status = client.export(large_request(200 << 10)).await.unwrap_err();
+        let status = client.export(large_request(100 << 10)).await.unwrap_err();
         assert_eq!(status.code(), Code::Unavailable, "{status}");
         assert!(status.get_details_retry_info().is_some());
+        let status = client.export(large_request(300 << 10)).await.unwrap_err();
+        assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+        assert!(is_final(&status));
         client.export(request(vec![span(1)])).await.unwrap();
     }
-    assert_eq!(running.spooled().await.len(), 2);
+    drop(half);
+    while held() > 0.0 {
+        tokio::task::yield_now().await;
+    }
+    let mut client = client(&running).await;
+    client.export(large_request(100 << 10)).await.unwrap();
+    assert_eq!(running.spooled().await.len(), 3);
+}
+
+/// Scenario: a request of three megabytes, with spans that can't be read among the others.
+/// Guarantees: it is in the spool in parts, no span of it twice or missing.
+#[tokio::test]
+async fn a_large_request_is_spooled_in_parts() {
+    let roomy = Config {
+        max_body_bytes: 4 << 20,
+        max_inflight_bytes: 16 << 20,
+        ..config()
+    };
+    let running = Running::with(roomy, spool::Config::default()).await;
+    let large = |id: u8| Span {
+        name: "x".repeat(30_000),
+        ..span(id)
+    };
+    let sent = request((0..100).map(large).collect());
+    let answer = client(&running).await.export(sent.clone()).await.unwrap();
+    let partial = answer.into_inner().partial_success.unwrap();
+    assert_eq!(partial.rejected_spans, 1);
+    assert_eq!(running.spool.appended().spans, 100);
+    let parts = running.spooled().await;
+    assert!(parts.len() >= 3, "{}", parts.len());
+    let decoded = parts
+        .iter()
+        .map(|(_, part)| ExportTraceServiceRequest::decode(part.as_slice()).unwrap());
+    let spans: Vec<Span> = decoded
+        .flat_map(|part| part.resource_spans)
+        .flat_map(|resource| resource.scope_spans)
+        .flat_map(|scope| scope.spans)
+        .collect();
+    assert_eq!(spans, sent.resource_spans[0].scope_spans[0].spans);
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            max_label_values: 200,
+            max_label_values: 150,
         }
     }
 }

@@ -1,8 +1,12 @@
 //! The worst days, with real processes, under load. After each: every acked span is stored once,
 //! nothing else is, the books balance, and what was lost is said.
 
+mod bombs;
 mod disk;
+mod floods;
 mod machine;
+mod memory;
+mod overload;
 mod postgres;
 mod senders;
 mod spool;
@@ -97,7 +101,7 @@ impl Trial {
 }
 
 #[track_caller]
-fn until(service: &Service, what: &str, done: impl Fn(&Service) -> bool) {
+fn until(service: &Service, what: &str, mut done: impl FnMut(&Service) -> bool) {
     let started = Instant::now();
     while !done(service) {
         assert!(

@@ -74,6 +74,11 @@ impl Sending {
         *self.progress.lock().unwrap()
     }
 
+    /// Whether all is sent.
+    pub fn is_over(&self) -> bool {
+        self.thread.is_finished()
+    }
+
     /// Waits until this many spans more are acked.
     pub fn wait_for_more(&self, spans: u64) {
         let (from, started) = (self.progress().acked, std::time::Instant::now());

@@ -1,5 +1,8 @@
 //! Real parts for the tests.
 
+pub mod cap;
+pub mod grpc;
+pub mod http2;
 pub mod load;
 pub mod monitoring;
 pub mod postgres;

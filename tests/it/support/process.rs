@@ -9,12 +9,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::cap::Cap;
+
 /// How long a start may take on a busy machine.
 const START: Duration = Duration::from_secs(60);
 
 /// A running `spanledger serve`. Killed when dropped.
 pub struct Service {
     child: Child,
+    /// Let go after the process has ended.
+    cap: Option<Cap>,
     pub data_dir: PathBuf,
     pub grpc: String,
     pub otlp_http: String,
@@ -83,11 +87,17 @@ impl Service {
         let address = |name: &str| addresses[name].as_str().unwrap().to_owned();
         Self {
             child,
+            cap: None,
             data_dir: data_dir.to_owned(),
             grpc: address("grpc"),
             otlp_http: address("otlp_http"),
             http: address("http"),
         }
+    }
+
+    /// From now on it is killed should it take more memory than this, where that can be had.
+    pub fn cap(&mut self, mib: u64) {
+        self.cap = Cap::on(self.pid(), mib);
     }
 
     /// SIGKILL, and the end of the process.
@@ -188,12 +198,26 @@ impl Service {
         }
     }
 
-    /// Peak resident memory, MiB.
+    /// Peak resident memory since the start, or since it was told to forget, MiB.
     pub fn peak_mib(&self) -> f64 {
+        self.memory_mib("VmHWM:")
+    }
+
+    /// Resident memory now, MiB.
+    pub fn resident_mib(&self) -> f64 {
+        self.memory_mib("VmRSS:")
+    }
+
+    /// The peak begins anew (man 5 proc_pid_clear_refs).
+    pub fn forget_peak(&self) {
+        std::fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").unwrap();
+    }
+
+    fn memory_mib(&self, name: &str) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = status
             .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .find_map(|line| line.strip_prefix(name))
             .unwrap();
         let kib = line.trim().trim_end_matches("kB").trim();
         kib.parse::<f64>().unwrap() / 1024.0
@@ -207,6 +231,12 @@ impl Service {
     /// Waits until the metrics have seen this many spans, stored or not.
     pub fn wait_until_observed(&self, spans: u64) {
         self.wait_for(spans, &["prometheus"]);
+    }
+
+    /// Waits until this many spans are stored, replayed ones included: the metrics have seen those
+    /// in an earlier life.
+    pub fn wait_until_written(&self, spans: u64) {
+        self.wait_for(spans, &["rows"]);
     }
 
     fn wait_for(&self, spans: u64, lanes: &[&str]) {
