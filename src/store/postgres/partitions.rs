@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Executor, PgPool};
 
 use crate::store::{Batch, Error};
 
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     "llm_calls",
     "stt_logs",
     "retrievals",
@@ -18,6 +18,7 @@ const TABLES: [&str; 7] = [
     "json_parses",
     "pipeline_requests",
     "span_links",
+    "message_texts",
 ];
 /// Days made ahead, so that midnight waits for nothing.
 const AHEAD: u64 = 2;
@@ -70,6 +71,13 @@ impl Partitions {
         let received = newest.map_or_else(|| Utc::now().date_naive(), day);
         let started = batch.links.iter().map(|link| day(link.started_at));
         days.extend(started.filter(|started| is_near(*started, received)));
+        // The texts of content are stored for the day it came.
+        days.extend(
+            batch
+                .contents
+                .iter()
+                .map(|content| day(content.received_at)),
+        );
         self.ensure(pool, days).await
     }
 

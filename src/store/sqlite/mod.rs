@@ -15,7 +15,8 @@ use sqlx::{
 use super::{
     Batch, ByTable, Committed, Error, Inserted, Refused, amend, content, each_table,
     metrics::Metrics,
-    tables::{Cell, Table, rfc3339},
+    tables::{Cell, DayText, MESSAGE_TEXTS, Table, rfc3339},
+    texts::Known,
 };
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/sqlite/migrations");
@@ -87,6 +88,7 @@ impl Sqlite {
 pub(super) async fn commit(
     pool: &SqlitePool,
     batch: &Batch<'_>,
+    known: &Known,
     metrics: &Metrics,
 ) -> Result<Committed, Error> {
     let rows = ByTable::of(batch);
@@ -106,7 +108,15 @@ pub(super) async fn commit(
     }
     amend::sqlite(&mut tx, batch).await?;
     content::sqlite(&mut tx, &rows.calls, batch.contents).await?;
+    let fresh = known.fresh(batch);
+    let texts: Vec<&DayText> = fresh.iter().collect();
+    let texts = insert(&mut tx, &MESSAGE_TEXTS, &texts).await?;
+    for refused in &texts.refused {
+        bury(&mut tx, refused).await?;
+    }
     tx.commit().await?;
+    known.remember(&fresh);
+    metrics.texts(&texts);
     let mut committed = Committed::default();
     for (table, inserted) in &done {
         metrics.inserted(table, inserted, &mut committed);

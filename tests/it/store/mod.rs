@@ -3,5 +3,6 @@
 mod contract;
 mod failures;
 mod fixture;
+mod history;
 mod late;
 mod parity;
