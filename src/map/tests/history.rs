@@ -302,6 +302,7 @@ fn a_conversation_that_is_exported_twice_is_kept_once() {
         vec![
             ("gen_ai.operation.name", text("chat")),
             ("gen_ai.input.messages", text(&list.to_string())),
+            ("logfire.json_schema", text("{}")),
             ("events", text(&json!(events).to_string())),
         ],
     ));
