@@ -1,5 +1,5 @@
 //! `spanledger explain ID`: where each number of a call's row came from, the sum of its cost, and
-//! why it was or wasn't counted.
+//! why it was or wasn't counted; if asked, the messages.
 
 use std::{fmt::Write as _, process::ExitCode};
 
@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 use super::{Config, open_store};
 use crate::{
     price::Charge,
-    query::calls::{StoredCall, of_answer, of_id},
+    query::{
+        calls::{StoredCall, of_answer, of_id},
+        conversation::{self, Conversation},
+    },
     record::{Counted, NotCounted, Role, Unpriced},
 };
 
@@ -16,6 +19,9 @@ use crate::{
 pub(super) struct Args {
     /// A span id (16 hex digits), a trace id (32), or a row's id (trace-span).
     id: String,
+    /// Show what the model was sent and what it answered, too.
+    #[arg(long)]
+    messages: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -28,6 +34,8 @@ struct Explained<'a> {
     charge: Result<Charge, Unpriced>,
     table_version: &'a str,
     verdict: String,
+    /// What was said; `None` if nobody asked.
+    conversation: Option<Conversation>,
 }
 
 pub(super) async fn run(settings: Config, args: Args) -> anyhow::Result<ExitCode> {
@@ -55,7 +63,12 @@ pub(super) async fn run(settings: Config, args: Args) -> anyhow::Result<ExitCode
             Some(answer) if !row.call.counted.is_yes() => of_answer(&pool, answer).await?,
             _ => Vec::new(),
         };
+        let conversation = match args.messages {
+            true => Some(conversation::of_call(&pool, row).await?),
+            false => None,
+        };
         all.push(Explained {
+            conversation,
             verdict: verdict(row, &trace, &elsewhere),
             charge: table.charge(&row.call),
             table_version: table.version(),
@@ -260,6 +273,9 @@ impl Explained<'_> {
                 "sum", "", "", charge.usd
             );
         }
+        if let Some(conversation) = &self.conversation {
+            said(conversation, &mut text);
+        }
         text
     }
 
@@ -276,7 +292,7 @@ impl Explained<'_> {
                 )
             })
             .collect::<std::collections::BTreeMap<_, _>>();
-        json!({
+        let mut explained = json!({
             "id": self.row.id,
             "call_type": call.call_type.as_str(),
             "operation": call.operation,
@@ -295,6 +311,42 @@ impl Explained<'_> {
             "is_current": self.is_current(),
             "charge": self.charge.as_ref().ok(),
             "unpriced": self.charge.as_ref().err().map(|why| why.as_str()),
-        })
+        });
+        if let Some(Conversation { left_out, messages }) = &self.conversation {
+            explained["messages"] = json!(messages);
+            explained["messages_left_out"] = json!(left_out);
+        }
+        explained
+    }
+}
+
+/// The messages, one after the other.
+fn said(conversation: &Conversation, text: &mut String) {
+    let Conversation { left_out, messages } = conversation;
+    let _ = match (messages.len(), left_out) {
+        (0, _) => writeln!(
+            text,
+            "  no messages: the app exports none, or they are not kept"
+        ),
+        (_, 0) => writeln!(text, "  messages"),
+        (_, n) => writeln!(text, "  messages; {n} older ones are not kept"),
+    };
+    for message in messages {
+        let Some(role) = &message.role else {
+            let _ = writeln!(text, "    (a message that is not stored any more)");
+            continue;
+        };
+        let calls = message
+            .tool_calls
+            .as_ref()
+            .map(|calls| format!("calls {calls}"));
+        for words in message.content.iter().chain(&calls) {
+            // What apps send must not steer the terminal.
+            let is_control = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+            let words = words
+                .replace(is_control, "\u{FFFD}")
+                .replace('\n', "\n               ");
+            let _ = writeln!(text, "    {role:<10} {words}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     otlp::Value,
-    record::{CallType, Counted, LlmCall, Origin, Status, Usage},
+    record::{CallType, Counted, History, LlmCall, Origin, Status, Usage},
 };
 
 /// The record of a call. A container has one only if it carries usage, or a model with content:
@@ -101,6 +101,7 @@ pub fn record(subject: &Subject<'_, '_>) -> Option<Box<LlmCall>> {
         response_model: names.response_model.or(answer.model),
         prompt_length: content.prompt.as_deref().map(limits::characters),
         response_length: content.response.as_deref().map(limits::characters),
+        history: content.history,
         prompt: kept(subject, content.prompt),
         system_prompt: kept(subject, content.system),
         response: kept(subject, content.response),
@@ -170,10 +171,12 @@ const MAX_TOKENS: [&str; 5] = [
     "maxOutputTokens",
 ];
 
+#[derive(Default)]
 struct Content {
     prompt: Option<String>,
     system: Option<String>,
     response: Option<String>,
+    history: Option<Box<History>>,
     finish: Option<String>,
 }
 
@@ -182,7 +185,7 @@ impl Content {
     fn of(subject: &Subject<'_, '_>, is_embedding: bool) -> Self {
         let reading = subject.reading;
         let mut said = Transcript::of(reading, true);
-        let heard = || subject.events.transcript.clone();
+        let mut heard = subject.events.transcript.clone();
         if is_embedding {
             let texts: Vec<Cow<'_, str>> = reading
                 .family(Family::Embedding)
@@ -190,21 +193,23 @@ impl Content {
                 .filter_map(|member| fields::scalar(member.value))
                 .collect();
             let joined = (!texts.is_empty()).then(|| texts.join("\n"));
-            let prompt = joined
-                .or_else(|| said.prompt(true))
-                .or_else(|| heard().prompt(true));
             return Content {
-                prompt,
-                system: None,
-                response: None,
-                finish: None,
+                prompt: joined
+                    .or_else(|| said.prompt(true))
+                    .or_else(|| heard.prompt(true)),
+                ..Content::default()
             };
         }
+        // Taken out of both, so that neither stands in the history.
+        let prompt = said.prompt(false).or(heard.prompt(false));
+        let system = said.system().or(heard.system());
+        let history = || said.history().or_else(|| heard.history());
         Content {
-            prompt: said.prompt(false).or_else(|| heard().prompt(false)),
-            system: said.system().or_else(|| heard().system()),
-            response: said.response().or_else(|| heard().response()),
-            finish: said.finish_reason().or_else(|| heard().finish_reason()),
+            history: subject.keep_content.then(history).flatten(),
+            prompt,
+            system,
+            response: said.response().or_else(|| heard.response()),
+            finish: said.finish_reason().or_else(|| heard.finish_reason()),
         }
     }
 }

@@ -82,11 +82,15 @@ impl Joined {
                 text.filter(|_| keep_content)
                     .map(|text| limits::content(&text, limits::CONTENT_BYTES))
             };
+            // The history is what these two leave.
+            let (prompt, system) = (heard.transcript.prompt(false), heard.transcript.system());
+            let history = || heard.transcript.history();
             let content = CallContent {
                 key,
                 received_at,
-                prompt: kept(heard.transcript.prompt(false)),
-                system_prompt: kept(heard.transcript.system()),
+                history: keep_content.then(history).flatten(),
+                prompt: kept(prompt),
+                system_prompt: kept(system),
                 response: kept(heard.transcript.response()),
                 finish_reason: heard.finish.or_else(|| heard.transcript.finish_reason()),
                 usage: heard.usage,

@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 
 /// Prompt, answer, system prompt, query.
 pub const CONTENT_BYTES: usize = 256 * 1024;
+/// Earlier messages that a call's row names, the newest.
+pub const HISTORY_MESSAGES: usize = 512;
 /// Context columns: they are grouped and joined by.
 pub const CONTEXT_BYTES: usize = 256;
 /// Names: model, provider, operation, error type, collection.

@@ -6,11 +6,15 @@ use super::{
     dialect::Event,
     fields,
     fields::Field,
+    limits,
     messages::{self, Family, Message, Speaker},
     normal,
     read::Reading,
 };
-use crate::otlp::{Attributes, Value, value::text};
+use crate::{
+    otlp::{Attributes, Value, value::text},
+    record::{History, MessageText},
+};
 
 /// What was said in one call.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -19,6 +23,8 @@ pub struct Transcript {
     pub input: Vec<Message>,
     /// Everything answered, in order.
     pub output: Vec<Message>,
+    /// Where the prompt stood in `input`, once it was taken out.
+    pub(super) prompt_at: Option<usize>,
 }
 
 impl Transcript {
@@ -50,6 +56,7 @@ impl Transcript {
                 }],
                 _ => list(Family::Output, Field::OutputMessages, Field::Output),
             },
+            prompt_at: None,
         };
         if let Some(Json::Array(events)) = reading
             .got(Field::EventList)
@@ -88,6 +95,19 @@ impl Transcript {
             let end = self.input.iter().rposition(|m| !is_answer(m));
             let end = end.map_or(before.0, |last| last + 1).max(before.0);
             self.output.extend(self.input.split_off(end));
+        }
+        // The attributes may have told the same conversation.
+        let (told, listed) = self.input.split_at(before.0);
+        let newest = |list: &[Message]| list.iter().rposition(is_asked);
+        if let (Some(one), Some(two)) = (newest(told), newest(listed))
+            && told.get(one).map(|m| &m.text) == listed.get(two).map(|m| &m.text)
+        {
+            let mut told = before.0;
+            self.input.retain(|message| {
+                let is_listed = told == 0;
+                told = told.saturating_sub(1);
+                is_listed || message.speaker == Speaker::System
+            });
         }
     }
 
@@ -129,23 +149,56 @@ impl Transcript {
 
     /// Takes out the newest user input. `every` joins all of them: the texts of an embedding call.
     pub fn prompt(&mut self, every: bool) -> Option<String> {
-        let asked = |m: &Message| {
-            matches!(m.speaker, Speaker::User | Speaker::Unknown) && !m.text.is_empty()
-        };
         if every {
-            let all = self.input.iter().filter(|m| asked(m));
+            let all = self.input.iter().filter(|m| is_asked(m));
             let texts: Vec<&str> = all.map(|m| &*m.text).collect();
             return (!texts.is_empty()).then(|| texts.join("\n"));
         }
-        let newest = self.input.iter_mut().rev().find(|m| asked(m))?;
-        Some(std::mem::take(&mut newest.text))
+        let newest = self.input.iter().rposition(is_asked)?;
+        self.prompt_at = Some(newest);
+        let message = self.input.get_mut(newest)?;
+        Some(std::mem::take(&mut message.text))
     }
 
-    /// Takes out the system prompt among the messages sent.
+    /// Takes out the system prompt among the messages sent, which some SDKs export twice.
     pub fn system(&mut self) -> Option<String> {
         let is_system = |m: &&mut Message| m.speaker == Speaker::System && !m.text.is_empty();
-        let message = self.input.iter_mut().find(is_system)?;
-        Some(std::mem::take(&mut message.text))
+        let mut all = self.input.iter_mut().filter(is_system);
+        let prompt = std::mem::take(&mut all.next()?.text);
+        for again in all.filter(|m| m.text == prompt) {
+            again.text.clear();
+        }
+        Some(prompt)
+    }
+
+    /// Takes out the messages sent that are neither the prompt nor the system prompt, which were
+    /// taken out before; most calls have none.
+    pub fn history(&mut self) -> Option<Box<History>> {
+        // Texts that nobody says, and tools that are only described, are no turns.
+        let holds = |m: &Message| match m.speaker {
+            Speaker::Unknown => !m.calls.is_empty(),
+            Speaker::Tool => !m.text.is_empty(),
+            _ => !m.text.is_empty() || !m.calls.is_empty(),
+        };
+        let number = self.input.iter().filter(|m| holds(m)).count();
+        if number == 0 {
+            return None;
+        }
+        let left_out = number.saturating_sub(limits::HISTORY_MESSAGES);
+        let prompt_at = self.prompt_at.unwrap_or(usize::MAX);
+        let messages = self.input.drain(..).enumerate();
+        let mut history = Box::new(History {
+            left_out: left_out as u64,
+            ..History::default()
+        });
+        for (at, message) in messages.filter(|(_, m)| holds(m)).skip(left_out) {
+            let side = match at < prompt_at {
+                true => &mut history.before,
+                false => &mut history.after,
+            };
+            side.push(message.into_text());
+        }
+        Some(history)
     }
 
     /// The answer's text; its tool calls as JSON where it has no text. Pieces of one streamed
@@ -178,6 +231,24 @@ impl Transcript {
         let words = self.output.iter().filter_map(|m| m.finish.as_deref());
         words.filter_map(normal::finish_reason).next_back()
     }
+}
+
+impl Message {
+    /// As it is stored.
+    fn into_text(self) -> MessageText {
+        let calls = (!self.calls.is_empty()).then(|| Json::Array(self.calls).to_string());
+        let speaker = match self.speaker {
+            Speaker::Unknown if calls.is_some() => Speaker::Assistant,
+            speaker => speaker,
+        };
+        let kept = |text| limits::cut(text, limits::CONTENT_BYTES);
+        MessageText::new(speaker.as_str(), Some(kept(self.text)), calls.map(kept))
+    }
+}
+
+/// True for what may be a prompt.
+fn is_asked(message: &Message) -> bool {
+    matches!(message.speaker, Speaker::User | Speaker::Unknown) && !message.text.is_empty()
 }
 
 /// The body, or else the attributes as one object.

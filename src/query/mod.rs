@@ -5,6 +5,7 @@
 //! | `speech` | what was billed of transcriptions? |
 //! | `summary` | what was received lately, and what did it cost? |
 //! | `calls` | what do the rows of some calls say of themselves? |
+//! | `conversation` | what was a model sent in one call, and what did it answer? |
 //! | `examples` | which traces are examples of what an alert is about? |
 //! | `canary` | did a canary arrive? |
 //! | `day` | what did the last 24 hours sum up to? |
@@ -14,6 +15,7 @@
 
 pub mod calls;
 pub mod canary;
+pub mod conversation;
 pub mod day;
 pub mod doctor;
 pub mod examples;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Context, Counted, Role, SpanId, SpanKey, StageTimes, TraceId, Usage};
+use super::{Context, Counted, History, Role, SpanId, SpanKey, StageTimes, TraceId, Usage};
 
 /// A span that has no row of its own but ties rows together: it stands between a call and its
 /// ancestor, or carries context. Kept in the store's own `span_links` table so that counting
@@ -70,6 +70,8 @@ pub struct CallContent {
     pub system_prompt: Option<String>,
     /// The answer.
     pub response: Option<String>,
+    /// The other messages that were sent.
+    pub history: Option<Box<History>>,
     /// Normalised.
     pub finish_reason: Option<String>,
     /// Tokens, where the event carries them.

@@ -1,6 +1,6 @@
 //! A model call, or a span that wraps one.
 
-use super::{Context, Cost, ErrorClass, Header, Origin, Unpriced, Usage};
+use super::{Context, Cost, ErrorClass, Header, History, Origin, Unpriced, Usage};
 
 /// A row of `llm_calls`.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -31,6 +31,8 @@ pub struct LlmCall {
     pub system_prompt: Option<String>,
     /// The answer.
     pub response: Option<String>,
+    /// The other messages that it was sent; `None` where there are none.
+    pub history: Option<Box<History>>,
     /// Characters of `prompt`, kept even when the content is not.
     pub prompt_length: Option<i64>,
     /// Characters of `response`.
@@ -196,6 +198,7 @@ impl LlmCall {
         take(&mut self.prompt, content.prompt);
         take(&mut self.system_prompt, content.system_prompt);
         take(&mut self.response, content.response);
+        take(&mut self.history, content.history);
         take(&mut self.finish_reason, content.finish_reason);
         if !self.usage.is_known() {
             self.usage = content.usage;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `id` | trace and span ids |
 //! | `llm_call` | one span that is, or wraps, a model call |
+//! | `history` | the earlier messages that a call was sent |
 //! | `stt_event` | one event of a transcription |
 //! | `retrieval` `cache_lookup` `json_parse` | the other stages |
 //! | `pipeline_request` | one request as its root span saw it |
@@ -16,6 +17,7 @@ pub mod cache_lookup;
 pub mod context;
 pub mod cost;
 pub mod error_class;
+pub mod history;
 pub mod id;
 pub mod json_parse;
 pub mod link;
@@ -33,6 +35,7 @@ pub use cache_lookup::CacheLookup;
 pub use context::Context;
 pub use cost::{Cost, Unpriced};
 pub use error_class::ErrorClass;
+pub use history::{History, MessageText, TextHash};
 pub use id::{SpanId, SpanKey, TraceId};
 pub use json_parse::JsonParse;
 pub use link::{Amendment, CallContent, Change, Link};

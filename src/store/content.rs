@@ -9,17 +9,20 @@ use std::{
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, SqliteConnection, SqlitePool};
 
-use super::{Error, Sql, tables::rfc3339};
+use super::{
+    Error, Sql,
+    tables::{history_json, rfc3339},
+};
 use crate::record::{CallContent, LlmCall, SpanKey};
 
 // The events of one call are merged before they come here: DO UPDATE may not touch a row twice.
 const KEEP: Sql = Sql {
     sqlite: "INSERT INTO pending_content (trace_id, span_id, received_at, prompt, system_prompt, \
-        response, finish_reason, prompt_tokens, completion_tokens, total_tokens) \
+        response, finish_reason, prompt_tokens, completion_tokens, total_tokens, history) \
         SELECT value ->> 'trace_id', value ->> 'span_id', value ->> 'received_at', \
         value ->> 'prompt', value ->> 'system_prompt', value ->> 'response', \
         value ->> 'finish_reason', value ->> 'prompt_tokens', value ->> 'completion_tokens', \
-        value ->> 'total_tokens' FROM json_each($1) WHERE true \
+        value ->> 'total_tokens', value ->> 'history' FROM json_each($1) WHERE true \
         ON CONFLICT (trace_id, span_id) DO UPDATE SET \
         prompt = coalesce(excluded.prompt, prompt), \
         system_prompt = coalesce(system_prompt, excluded.system_prompt), \
@@ -27,38 +30,42 @@ const KEEP: Sql = Sql {
         finish_reason = coalesce(excluded.finish_reason, finish_reason), \
         prompt_tokens = coalesce(prompt_tokens, excluded.prompt_tokens), \
         completion_tokens = coalesce(completion_tokens, excluded.completion_tokens), \
-        total_tokens = coalesce(total_tokens, excluded.total_tokens)",
+        total_tokens = coalesce(total_tokens, excluded.total_tokens), \
+        history = coalesce(excluded.history, history)",
     postgres: "INSERT INTO pending_content AS p (trace_id, span_id, received_at, prompt, \
-        system_prompt, response, finish_reason, prompt_tokens, completion_tokens, total_tokens) \
-        SELECT trace_id, span_id, received_at, prompt, system_prompt, response, finish_reason, \
-        prompt_tokens, completion_tokens, total_tokens \
+        system_prompt, response, finish_reason, prompt_tokens, completion_tokens, total_tokens, \
+        history) SELECT trace_id, span_id, received_at, prompt, system_prompt, response, \
+        finish_reason, prompt_tokens, completion_tokens, total_tokens, history \
         FROM jsonb_to_recordset($1::jsonb) AS v(trace_id text, span_id text, \
         received_at timestamptz, prompt text, system_prompt text, response text, \
-        finish_reason text, prompt_tokens bigint, completion_tokens bigint, total_tokens bigint) \
-        ON CONFLICT (trace_id, span_id) DO UPDATE SET \
+        finish_reason text, prompt_tokens bigint, completion_tokens bigint, total_tokens bigint, \
+        history jsonb) ON CONFLICT (trace_id, span_id) DO UPDATE SET \
         prompt = coalesce(excluded.prompt, p.prompt), \
         system_prompt = coalesce(p.system_prompt, excluded.system_prompt), \
         response = coalesce(excluded.response, p.response), \
         finish_reason = coalesce(excluded.finish_reason, p.finish_reason), \
         prompt_tokens = coalesce(p.prompt_tokens, excluded.prompt_tokens), \
         completion_tokens = coalesce(p.completion_tokens, excluded.completion_tokens), \
-        total_tokens = coalesce(p.total_tokens, excluded.total_tokens)",
+        total_tokens = coalesce(p.total_tokens, excluded.total_tokens), \
+        history = coalesce(excluded.history, p.history)",
 };
 
 /// A statement over the calls and contents of this batch alone: content whose call never comes
 /// must not make every later batch dearer.
 macro_rules! of_keys {
-    ($before:literal, $after:literal) => {
+    ($before:literal, $sqlite:literal, $postgres:literal, $after:literal) => {
         Sql {
             sqlite: concat!(
                 $before,
-                " (SELECT value ->> 'trace_id' AS trace_id, value ->> 'span_id' AS span_id ",
+                $sqlite,
+                " FROM (SELECT value ->> 'trace_id' AS trace_id, value ->> 'span_id' AS span_id ",
                 "FROM json_each($1)) AS k ",
                 $after
             ),
             postgres: concat!(
                 $before,
-                " jsonb_to_recordset($1::jsonb) AS k(trace_id text, span_id text) ",
+                $postgres,
+                " FROM jsonb_to_recordset($1::jsonb) AS k(trace_id text, span_id text) ",
                 $after
             ),
         }
@@ -74,7 +81,13 @@ const JOIN: Sql = of_keys!(
      finish_reason = coalesce(t.finish_reason, p.finish_reason), \
      prompt_tokens = coalesce(t.prompt_tokens, p.prompt_tokens), \
      completion_tokens = coalesce(t.completion_tokens, p.completion_tokens), \
-     total_tokens = coalesce(t.total_tokens, p.total_tokens) FROM",
+     total_tokens = coalesce(t.total_tokens, p.total_tokens), metadata = ",
+    "CASE WHEN p.history IS NULL OR json_extract(t.metadata, '$.\"spanledger.history\"') IS NOT NULL \
+     THEN t.metadata ELSE json_set(coalesce(t.metadata, '{}'), '$.\"spanledger.history\"', \
+     json(p.history)) END",
+    "CASE WHEN p.history IS NULL OR t.metadata ->> 'spanledger.history' IS NOT NULL \
+     THEN t.metadata ELSE coalesce(t.metadata, '{}') \
+     || jsonb_build_object('spanledger.history', p.history) END",
     "JOIN pending_content AS p ON p.trace_id = k.trace_id AND p.span_id = k.span_id \
      WHERE t.trace_id = p.trace_id AND t.span_id = p.span_id"
 );
@@ -123,6 +136,11 @@ fn merged(contents: &[CallContent]) -> String {
         set("system_prompt", text(&content.system_prompt));
         set("response", text(&content.response));
         set("finish_reason", text(&content.finish_reason));
+        let history = content.history.as_deref().map(history_json);
+        set(
+            "history",
+            history.and_then(|json| serde_json::from_str(&json).ok()),
+        );
         let usage = &content.usage;
         set("prompt_tokens", usage.prompt.map(Value::from));
         set("completion_tokens", usage.completion.map(Value::from));

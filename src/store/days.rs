@@ -79,6 +79,11 @@ impl DaysOf {
         for link in batch.links {
             days.add(day(link.started_at), received, keep);
         }
+        // The texts of content are stored for the day it came.
+        for content in batch.contents {
+            let came = day(content.received_at);
+            days.add(came, came, keep);
+        }
         days
     }
 

@@ -6,7 +6,7 @@ use prometheus::{
     register_int_counter_with_registry, register_int_gauge_with_registry,
 };
 
-use super::{Committed, Inserted};
+use super::{Committed, Inserted, tables::MESSAGE_TEXTS};
 
 /// `spanledger_store_*`
 #[derive(Debug)]
@@ -54,6 +54,18 @@ impl Metrics {
 
     pub fn up(&self, up: bool) {
         self.up.set(i64::from(up));
+    }
+
+    /// Counts the texts of a committed batch, which are no rows of its spans.
+    pub fn texts(&self, texts: &Inserted) {
+        let table = &[MESSAGE_TEXTS.name];
+        if texts.inserted > 0 {
+            self.rows.with_label_values(table).inc_by(texts.inserted);
+        }
+        let refused = texts.refused.len() as u64;
+        if refused > 0 {
+            self.quarantined.with_label_values(table).inc_by(refused);
+        }
     }
 
     /// Counts one table of a committed batch.

@@ -11,6 +11,7 @@
 //! | `tables` | the one list of tables and columns |
 //! | `amend` | changes to stored rows; checkpoints |
 //! | `content` | content that came apart from its call |
+//! | `texts` | which texts of earlier messages are new |
 //! | `recent` | what is stored of some traces, for the counter |
 //! | `recost` | new prices for stored rows |
 //! | `turn` | the order of commits that are under way at once |
@@ -31,6 +32,7 @@ mod recost;
 mod retention;
 mod sqlite;
 mod tables;
+mod texts;
 mod turn;
 
 use std::{
@@ -114,6 +116,7 @@ pub struct Store {
     backend: Backend,
     keep: days::Keep,
     connected: Mutex<Option<Pool>>,
+    texts: texts::Known,
     metrics: metrics::Metrics,
 }
 
@@ -139,6 +142,7 @@ impl Store {
             backend,
             keep,
             connected: Mutex::new(None),
+            texts: texts::Known::default(),
             metrics: metrics::Metrics::new(registry)?,
         })
     }
@@ -175,6 +179,7 @@ impl Store {
             Backend::Postgres(postgres) => postgres.connect().await.map(Pool::Postgres),
         };
         self.metrics.up(connected.is_ok());
+        self.texts.forget();
         self.set(Some(connected?));
         Ok(())
     }
@@ -213,13 +218,14 @@ impl Store {
         turn: &mut Turn,
     ) -> Result<Committed, Error> {
         let timer = self.metrics.commit_seconds.start_timer();
+        let (texts, metrics) = (&self.texts, &self.metrics);
         let committed = match (&self.backend, self.pool()) {
             (Backend::Sqlite(_), Some(Pool::Sqlite(pool))) => {
                 turn.come().await?;
-                sqlite::commit(&pool, batch, self.keep, &self.metrics).await
+                sqlite::commit(&pool, batch, self.keep, texts, metrics).await
             }
             (Backend::Postgres(postgres), Some(Pool::Postgres(pool))) => {
-                postgres.commit(&pool, batch, turn, &self.metrics).await
+                postgres.commit(&pool, batch, turn, texts, metrics).await
             }
             _ => Err(Error::NotConnected),
         };
@@ -454,9 +460,10 @@ impl Refused {
 
     /// The row's own id; where its table has none, that of its span.
     fn id(&self) -> String {
-        match self.field("id") {
-            "" => format!("{}-{}", self.field("trace_id"), self.field("span_id")),
-            id => id.to_owned(),
+        let own = ["id", "hash"].map(|name| self.field(name));
+        match own.iter().find(|id| !id.is_empty()) {
+            None => format!("{}-{}", self.field("trace_id"), self.field("span_id")),
+            Some(id) => (*id).to_owned(),
         }
     }
 

@@ -14,6 +14,7 @@ mod demo;
 mod deploy;
 mod faults;
 mod health;
+mod history;
 mod load;
 mod refusals;
 mod sdk_python;

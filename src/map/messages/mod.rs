@@ -6,11 +6,17 @@
 //! whole requests and answers around such lists, and lists as indexed attributes. They are read
 //! by what they hold, not by who sent them: a new SDK usually needs nothing here.
 
+mod parts;
 mod quick;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json};
+
+use parts::{
+    argument, content, is_bedrock_part, is_reasoning, is_tool_result, part, push_content,
+    push_text, tool_results,
+};
 
 use super::{
     fields::{self, REDACTED},
@@ -84,6 +90,17 @@ impl Speaker {
             "system" | "developer" => Speaker::System,
             "tool" | "function" => Speaker::Tool,
             _ => Speaker::Unknown,
+        }
+    }
+
+    /// The word that is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Speaker::System => "system",
+            Speaker::User => "user",
+            Speaker::Assistant => "assistant",
+            Speaker::Tool => "tool",
+            Speaker::Unknown => "unknown",
         }
     }
 }
@@ -186,53 +203,6 @@ impl Draft {
             .calls
             .extend(self.calls.into_values().map(Json::Object));
         self.message
-    }
-}
-
-fn argument(step: &str, text: &str) -> Json {
-    match step {
-        "arguments" => serde_json::from_str(text).unwrap_or_else(|_| Json::from(text)),
-        _ => Json::from(text),
-    }
-}
-
-fn is_reasoning(kind: &str) -> bool {
-    matches!(
-        kind,
-        "reasoning" | "thinking" | "redacted_thinking" | "thought"
-    )
-}
-
-fn push_text(text: &mut String, more: &str) {
-    if more.is_empty() || more == REDACTED {
-        return;
-    }
-    if !text.is_empty() {
-        text.push('\n');
-    }
-    text.push_str(more);
-}
-
-/// Bedrock's parts are named by their one key.
-fn is_bedrock_part(part: &Json) -> bool {
-    const KEYS: [&str; 4] = ["text", "toolUse", "toolResult", "reasoningContent"];
-    part.as_object()
-        .is_some_and(|part| part.len() == 1 && KEYS.iter().any(|key| part.contains_key(*key)))
-}
-
-/// Content that is text, or JSON parts as text.
-fn push_content(message: &mut Message, text: &str) {
-    if text.starts_with("[{")
-        && let Ok(Json::Array(parts)) = serde_json::from_str(text)
-        && parts
-            .iter()
-            .all(|part| part.get("type").is_some() || is_bedrock_part(part))
-    {
-        for part in &parts {
-            content(part, message, 0);
-        }
-    } else {
-        push_text(&mut message.text, text);
     }
 }
 
@@ -370,6 +340,9 @@ fn from_object(object: &Map<String, Json>, out: &mut Vec<Message>, depth: usize)
         .iter()
         .any(|key| object.contains_key(*key));
     if word("role").is_some() || speaker != Speaker::Unknown || holds {
+        if speaker == Speaker::User {
+            tool_results(object, out, depth);
+        }
         let mut message = Message {
             speaker,
             finish,
@@ -402,6 +375,9 @@ fn from_object(object: &Map<String, Json>, out: &mut Vec<Message>, depth: usize)
         .any(|key| object.get(*key).is_some_and(Json::is_array));
     if object.get("type").is_some() && !is_list {
         let mut message = Message::default();
+        if is_tool_result(object) {
+            message.speaker = Speaker::Tool;
+        }
         part(object, &mut message, depth + 1);
         out.push(message);
         return;
@@ -423,77 +399,5 @@ fn from_object(object: &Map<String, Json>, out: &mut Vec<Message>, depth: usize)
     }
     if let Some(inner) = WRAPPERS.iter().find_map(|key| object.get(*key)) {
         from_json(inner, out, depth + 1);
-    }
-}
-
-/// Adds what a message holds: text, a part, a list of parts, tool calls.
-fn content(json: &Json, message: &mut Message, depth: usize) {
-    if depth >= MAX_DEPTH {
-        return;
-    }
-    match json {
-        Json::String(text) => push_content(message, text),
-        Json::Array(items) => items
-            .iter()
-            .for_each(|item| content(item, message, depth + 1)),
-        Json::Object(object) => part(object, message, depth + 1),
-        _ => {}
-    }
-}
-
-fn part(object: &Map<String, Json>, message: &mut Message, depth: usize) {
-    let kind = object
-        .get("type")
-        .and_then(Json::as_str)
-        .unwrap_or_default();
-    if is_reasoning(kind) || object.get("thought") == Some(&Json::Bool(true)) {
-        return;
-    }
-    let call = object
-        .get("function")
-        .or_else(|| object.get("functionCall"))
-        .or_else(|| object.get("toolUse"))
-        .unwrap_or(&Json::Null);
-    let is_call = matches!(
-        kind,
-        "tool_call" | "tool-call" | "tool_use" | "function_call" | "server_tool_call"
-    );
-    if is_call || call.is_object() {
-        let field = |key: &str| call.get(key).or_else(|| object.get(key)).cloned();
-        let arguments = field("arguments")
-            .or_else(|| field("input"))
-            .or_else(|| field("args"));
-        let arguments = match arguments {
-            Some(Json::String(text)) => Some(argument("arguments", &text)),
-            other => other,
-        };
-        let fields = [
-            (
-                "id",
-                field("id")
-                    .or_else(|| field("toolCallId"))
-                    .or_else(|| field("toolUseId")),
-            ),
-            ("name", field("name").or_else(|| field("toolName"))),
-            ("arguments", arguments),
-        ];
-        let known = fields
-            .into_iter()
-            .filter_map(|(key, value)| Some((key.to_owned(), value?)));
-        message.calls.push(Json::Object(known.collect()));
-        return;
-    }
-    if matches!(
-        kind,
-        "tool_result" | "tool-result" | "tool_call_response" | "function_call_output"
-    ) && message.speaker == Speaker::User
-    {
-        return;
-    }
-    let inner = ["text", "content", "response", "result", "parts"]
-        .iter()
-        .find_map(|key| object.get(*key));
-    if let Some(inner) = inner {
-        content(inner, message, depth);
     }
 }

@@ -4,6 +4,7 @@ mod captures;
 mod cost;
 mod dialects;
 mod documented;
+mod history;
 mod hostile;
 mod payload;
 mod shapes;

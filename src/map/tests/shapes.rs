@@ -13,6 +13,7 @@ fn heard(input: &str, output: &str) -> (Option<String>, Option<String>, Option<S
     let mut transcript = Transcript {
         input: messages::read(Value::Str(input.as_bytes())),
         output: messages::read(Value::Str(output.as_bytes())),
+        ..Transcript::default()
     };
     (
         transcript.system(),

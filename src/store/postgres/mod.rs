@@ -2,6 +2,7 @@
 //! day partitions.
 
 mod copy;
+mod merge;
 mod partitions;
 mod retention;
 
@@ -14,7 +15,7 @@ use std::{
 
 use chrono::NaiveDate;
 use sqlx::{
-    AssertSqlSafe, Connection, Executor, PgConnection, PgPool,
+    Connection, Executor, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -23,7 +24,8 @@ use super::{
     days::{DaysOf, Keep},
     each_table,
     metrics::Metrics,
-    tables::Table,
+    tables::{DayText, MESSAGE_TEXTS},
+    texts::Known,
 };
 
 pub(super) use retention::{drop_day, known};
@@ -111,11 +113,15 @@ impl Postgres {
         pool: &PgPool,
         batch: &Batch<'_>,
         turn: &mut Turn,
+        known: &Known,
         metrics: &Metrics,
     ) -> Result<Committed, Error> {
-        tokio::time::timeout(COMMIT_TIMEOUT, self.write(pool, batch, turn, metrics))
-            .await
-            .unwrap_or_else(|_| Err(Error::timed_out("no answer to a commit within 120 s")))
+        tokio::time::timeout(
+            COMMIT_TIMEOUT,
+            self.write(pool, batch, turn, known, metrics),
+        )
+        .await
+        .unwrap_or_else(|_| Err(Error::timed_out("no answer to a commit within 120 s")))
     }
 
     /// Straight COPY; where that finds a row that exists, or one that is refused, all of it again
@@ -125,6 +131,7 @@ impl Postgres {
         pool: &PgPool,
         batch: &Batch<'_>,
         turn: &mut Turn,
+        known: &Known,
         metrics: &Metrics,
     ) -> Result<Committed, Error> {
         let mut days = DaysOf::batch(batch, self.keep);
@@ -134,6 +141,7 @@ impl Postgres {
             batch,
             rows: ByTable::of(batch),
             far: days.far,
+            known,
             metrics,
         };
         let staged = self.staged.load(Ordering::Relaxed);
@@ -170,6 +178,8 @@ struct Transaction<'a> {
     rows: ByTable<'a>,
     /// Days of rows from afar.
     far: BTreeSet<NaiveDate>,
+    /// Texts that are stored.
+    known: &'a Known,
     metrics: &'a Metrics,
 }
 
@@ -186,7 +196,7 @@ impl Transaction<'_> {
                             inserted: copy::copy(&mut tx, $table.name, &$table, &$rows).await?,
                             ..Inserted::default()
                         },
-                        Way::Staged => insert_staged(&mut tx, &$table, &$rows).await?,
+                        Way::Staged => merge::staged(&mut tx, &$table, &$rows).await?,
                     };
                     done.push(($table.name, inserted));
                 }
@@ -201,7 +211,16 @@ impl Transaction<'_> {
         amend::postgres(&mut tx, batch).await?;
         content::postgres(&mut tx, &rows.calls, batch.contents).await?;
         retention::came(&mut tx, &self.far).await?;
+        // Last: who waits here for another process holds nothing that one still in need of it wants.
+        let fresh = self.known.fresh(batch);
+        let texts: Vec<&DayText> = fresh.iter().collect();
+        let texts = merge::direct(&mut tx, &MESSAGE_TEXTS, &texts).await?;
+        for refused in &texts.refused {
+            bury(&mut tx, refused).await?;
+        }
         tx.commit().await?;
+        self.known.remember(&fresh);
+        self.metrics.texts(&texts);
         let mut committed = Committed::default();
         for (table, inserted) in &done {
             self.metrics.inserted(table, inserted, &mut committed);
@@ -231,58 +250,6 @@ pub(super) async fn bytes(pool: &PgPool) -> Result<u64, Error> {
         .fetch_one(pool)
         .await?;
     Ok(size.unsigned_abs())
-}
-
-/// COPY into a temporary table, then INSERT what is not there yet. A slice that is refused is
-/// halved until the row that is the reason stands alone.
-async fn insert_staged<R>(
-    tx: &mut PgConnection,
-    table: &Table<R>,
-    rows: &[&R],
-) -> Result<Inserted, Error> {
-    let (name, columns) = (table.name, table.column_list());
-    let stage = format!("stage_{name}");
-    let create = format!("CREATE TEMP TABLE IF NOT EXISTS {stage} (LIKE {name}) ON COMMIT DROP");
-    tx.execute(AssertSqlSafe(create)).await?;
-    let merge = format!(
-        "INSERT INTO {name} ({columns}) SELECT {columns} FROM {stage} ON CONFLICT DO NOTHING"
-    );
-    let clear = format!("TRUNCATE {stage}");
-    let mut inserted = Inserted::default();
-    let mut open = vec![rows];
-    while let Some(slice) = open.pop() {
-        tx.execute("SAVEPOINT staged").await?;
-        let merged = async {
-            copy::copy(tx, &stage, table, slice).await?;
-            let merged = tx.execute(AssertSqlSafe(merge.clone())).await?;
-            tx.execute(AssertSqlSafe(clear.clone())).await?;
-            Ok::<u64, Error>(merged.rows_affected())
-        };
-        match merged.await {
-            Ok(fresh) => {
-                tx.execute("RELEASE SAVEPOINT staged").await?;
-                inserted.inserted += fresh;
-                inserted.duplicates += slice.len() as u64 - fresh;
-            }
-            Err(error) if error.is_about_data() => {
-                tx.execute("ROLLBACK TO SAVEPOINT staged").await?;
-                match slice {
-                    [row] => inserted.refused.push(Refused {
-                        table: name,
-                        row: table.to_json(row),
-                        reason: error.to_string(),
-                    }),
-                    _ => {
-                        // The first half first: of two rows with one key the first one stays.
-                        let (first, second) = slice.split_at(slice.len() / 2);
-                        open.extend([second, first]);
-                    }
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(inserted)
 }
 
 /// Keeps a refused row. If what it holds is refused here, too, its ids and the reason are kept: an

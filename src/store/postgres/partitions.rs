@@ -22,7 +22,7 @@ pub(super) struct Partitioned {
 }
 
 /// All of them: what is listed here gets its partitions, and retention lets them go.
-pub(super) const TABLES: [Partitioned; 7] = [
+pub(super) const TABLES: [Partitioned; 8] = [
     spans("llm_calls"),
     spans("stt_logs"),
     spans("retrievals"),
@@ -30,6 +30,7 @@ pub(super) const TABLES: [Partitioned; 7] = [
     spans("json_parses"),
     spans("pipeline_requests"),
     spans("span_links"),
+    spans("message_texts"),
 ];
 
 const fn spans(name: &'static str) -> Partitioned {

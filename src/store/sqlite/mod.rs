@@ -19,7 +19,8 @@ use super::{
     days::{DaysOf, Keep},
     each_table,
     metrics::Metrics,
-    tables::{Cell, Table, rfc3339},
+    tables::{Cell, DayText, MESSAGE_TEXTS, Table, rfc3339},
+    texts::Known,
 };
 
 pub(super) use retention::{drop_day, known};
@@ -94,6 +95,7 @@ pub(super) async fn commit(
     pool: &SqlitePool,
     batch: &Batch<'_>,
     keep: Keep,
+    known: &Known,
     metrics: &Metrics,
 ) -> Result<Committed, Error> {
     let rows = ByTable::of(batch);
@@ -114,7 +116,15 @@ pub(super) async fn commit(
     amend::sqlite(&mut tx, batch).await?;
     content::sqlite(&mut tx, &rows.calls, batch.contents).await?;
     retention::came(&mut tx, &DaysOf::batch(batch, keep).far).await?;
+    let fresh = known.fresh(batch);
+    let texts: Vec<&DayText> = fresh.iter().collect();
+    let texts = insert(&mut tx, &MESSAGE_TEXTS, &texts).await?;
+    for refused in &texts.refused {
+        bury(&mut tx, refused).await?;
+    }
     tx.commit().await?;
+    known.remember(&fresh);
+    metrics.texts(&texts);
     let mut committed = Committed::default();
     for (table, inserted) in &done {
         metrics.inserted(table, inserted, &mut committed);

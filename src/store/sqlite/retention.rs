@@ -13,7 +13,7 @@ use crate::store::{
 };
 
 /// The tables whose rows are of a day, each with an index on `started_at`.
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     "llm_calls",
     "stt_logs",
     "retrievals",
@@ -21,6 +21,7 @@ const TABLES: [&str; 7] = [
     "json_parses",
     "pipeline_requests",
     "span_links",
+    "message_texts",
 ];
 /// Rows deleted at a time: some ten milliseconds of work.
 const ROWS: u64 = 500;

@@ -2,7 +2,7 @@
 //! numbers came from, and what counting and pricing need to know of the row later.
 
 use super::{Cell, clean_json_text};
-use crate::record::{LlmCall, Origin, Role};
+use crate::record::{History, LlmCall, MessageText, Origin, Role};
 
 /// The column's cell.
 pub(super) fn metadata(call: &LlmCall) -> Cell<'static> {
@@ -10,6 +10,10 @@ pub(super) fn metadata(call: &LlmCall) -> Cell<'static> {
     if !call.origin.numbers.is_empty() {
         all.key("spanledger.origin");
         origin(&call.origin, &mut all.text);
+    }
+    if let Some(known) = &call.history {
+        all.key("spanledger.history");
+        all.text.push_str(&history(known));
     }
     if let Some(id) = &call.response_id {
         all.member("gen_ai.response.id", id);
@@ -67,6 +71,23 @@ fn origin(origin: &Origin, text: &mut String) {
     *text = columns.finish().unwrap_or_default();
 }
 
+/// `{"before":["…"],"after":["…"],"left_out":3}`: the hashes of the messages around the newest
+/// prompt, which `message_texts` holds; what is empty is not there.
+pub(in crate::store) fn history(history: &History) -> String {
+    let mut all = Object::default();
+    for (name, messages) in [("before", &history.before), ("after", &history.after)] {
+        if !messages.is_empty() {
+            all.key(name);
+            all.hashes(messages);
+        }
+    }
+    if history.left_out > 0 {
+        all.key("left_out");
+        all.text.push_str(&history.left_out.to_string());
+    }
+    all.finish().unwrap_or_else(|| "{}".to_owned())
+}
+
 /// A JSON object that is being written.
 #[derive(Default)]
 struct Object {
@@ -98,6 +119,17 @@ impl Object {
     fn member(&mut self, name: &'static str, value: &str) {
         self.key(name);
         self.value(value);
+    }
+
+    fn hashes(&mut self, messages: &[MessageText]) {
+        self.text.reserve(messages.len() * 35 + 2);
+        for (at, message) in messages.iter().enumerate() {
+            self.text.push_str(if at == 0 { "[\"" } else { "\",\"" });
+            let hex = message.hash.hex();
+            self.text
+                .push_str(std::str::from_utf8(&hex).unwrap_or_default());
+        }
+        self.text.push_str("\"]");
     }
 
     /// Most texts here are names of columns and attributes, and need no escape.

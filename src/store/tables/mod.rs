@@ -5,6 +5,7 @@
 mod cache_lookups;
 mod json_parses;
 mod llm_calls;
+mod message_texts;
 mod metadata;
 mod pipeline_requests;
 mod retrievals;
@@ -16,6 +17,8 @@ use std::borrow::Cow;
 pub(super) use cache_lookups::TABLE as CACHE_LOOKUPS;
 pub(super) use json_parses::TABLE as JSON_PARSES;
 pub(super) use llm_calls::TABLE as LLM_CALLS;
+pub(super) use message_texts::{DayText, TABLE as MESSAGE_TEXTS};
+pub(super) use metadata::history as history_json;
 pub(super) use pipeline_requests::TABLE as PIPELINE_REQUESTS;
 pub(super) use retrievals::TABLE as RETRIEVALS;
 pub(super) use span_links::TABLE as SPAN_LINKS;

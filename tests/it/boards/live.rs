@@ -274,6 +274,7 @@ fn what_people_said_is_out_of_reach(live: &Live) {
         "SELECT content FROM messages LIMIT 1",
         "SELECT \"row\" FROM dead_letters LIMIT 1",
         "SELECT prompt FROM pending_content LIMIT 1",
+        "SELECT content FROM message_texts LIMIT 1",
     ] {
         let error = live.reader.try_query(secret).unwrap_err().to_string();
         assert!(error.contains("permission denied"), "{secret}: {error}");

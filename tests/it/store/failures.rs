@@ -20,7 +20,7 @@ on_both_stores!(
 );
 
 /// Makes the store refuse rows of `table` for which `column` is `value`.
-async fn forbid(fixture: &Fixture, table: &str, column: &str, value: &str) {
+pub async fn forbid(fixture: &Fixture, table: &str, column: &str, value: &str) {
     let sql = match fixture.url.starts_with("sqlite") {
         true => format!(
             "CREATE TRIGGER no_{table} BEFORE INSERT ON {table} WHEN NEW.{column} = {value} \

@@ -3,6 +3,7 @@
 mod contract;
 mod failures;
 mod fixture;
+mod history;
 mod late;
 mod parity;
 mod partitions;

@@ -20,7 +20,7 @@ on_both_stores!(
     what_is_sent_again_after_its_day_went_is_stored_once_and_goes_again,
 );
 
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     "llm_calls",
     "stt_logs",
     "retrievals",
@@ -28,6 +28,7 @@ const TABLES: [&str; 7] = [
     "json_parses",
     "pipeline_requests",
     "span_links",
+    "message_texts",
 ];
 const KEEP: Option<NonZeroU32> = NonZeroU32::new(30);
 

@@ -1,0 +1,62 @@
+//! `message_texts`: what was said in the earlier turns of conversations, each message once a day.
+//! Ours, not part of the surface.
+
+use super::{Cell, Column, Table, text, word};
+use crate::record::{MessageText, TextHash};
+
+/// Nanoseconds of a day.
+const DAY: i64 = 86_400_000_000_000;
+
+/// A message on a day that a call with it started.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::store) struct DayText {
+    /// Midnight UTC, Unix ns.
+    day: i64,
+    message: MessageText,
+}
+
+/// The table and its columns, in order.
+pub(in crate::store) const TABLE: Table<DayText> = Table {
+    name: "message_texts",
+    columns: &[
+        Column {
+            name: "hash",
+            cell: |r| Cell::Text(r.message.hash.to_string().into()),
+        },
+        Column {
+            name: "started_at",
+            cell: |r| Cell::Time(r.day),
+        },
+        Column {
+            name: "role",
+            cell: |r| word(r.message.role),
+        },
+        Column {
+            name: "content",
+            cell: |r| text(&r.message.content),
+        },
+        Column {
+            name: "tool_calls",
+            cell: |r| text(&r.message.tool_calls),
+        },
+    ],
+};
+
+impl DayText {
+    /// A message of a call that started then, Unix ns.
+    pub fn new(started_at: i64, message: MessageText) -> Self {
+        let (_, day) = Self::key_of(started_at, message.hash);
+        Self { day, message }
+    }
+
+    /// What makes it one: a message is stored once for each day, so that it lives as long as the
+    /// calls of that day.
+    pub fn key(&self) -> (TextHash, i64) {
+        (self.message.hash, self.day)
+    }
+
+    /// The key of a message of a call that started then, Unix ns.
+    pub fn key_of(started_at: i64, hash: TextHash) -> (TextHash, i64) {
+        (hash, started_at.div_euclid(DAY).saturating_mul(DAY))
+    }
+}
