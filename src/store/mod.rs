@@ -38,6 +38,7 @@ use sqlx::{PgPool, SqlitePool};
 pub use error::Error;
 pub use recent::Wanted;
 pub use recost::Repriced;
+pub use tables::row;
 pub use turn::{Ended, Turn};
 
 use crate::{
