@@ -25,7 +25,7 @@ pub fn run(input: &[u8]) {
 }
 
 fn to_protobuf(signal: Signal, body: &[u8]) -> Result<Vec<u8>, json::Error> {
-    json::to_protobuf(signal, body)
+    json::to_protobuf(signal, body, usize::MAX)
 }
 
 fn any_bytes(body: &[u8]) {
