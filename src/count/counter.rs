@@ -152,17 +152,19 @@ impl Counter {
             node.emitted = true;
             node.linked = true;
         }
+        let mut known_sums: FxHashMap<TraceId, FxHashMap<SpanId, Sums>> = FxHashMap::default();
         for (key, stored) in sums {
             let Some((_, family)) = self.families.get_mut(&key.trace_id) else {
                 continue;
             };
-            let verdicts = family
-                .nodes
-                .iter()
-                .filter(|(_, node)| node.facts.is_some())
-                .map(|(id, node)| (id, node.verdict))
-                .collect();
-            let known = rule::sums(family, key.span_id, &verdicts);
+            let of_trace = known_sums.entry(key.trace_id).or_insert_with(|| {
+                let judged = family.nodes.iter().filter(|(_, node)| node.facts.is_some());
+                rule::sums(
+                    family,
+                    &judged.map(|(id, node)| (id, node.verdict)).collect(),
+                )
+            });
+            let known = of_trace.remove(&key.span_id).unwrap_or_default();
             if let Some(request) = family
                 .nodes
                 .get_mut(&key.span_id)
@@ -311,6 +313,7 @@ impl Counter {
     /// where that changes something are touched, too.
     fn settle_answers(&mut self, touched: &mut Vec<TraceId>) {
         let changed = self.answers.settle(&self.families, touched);
+        let mut known: FxHashSet<TraceId> = touched.iter().copied().collect();
         for (key, is_elsewhere) in changed {
             let node = self
                 .families
@@ -318,7 +321,7 @@ impl Counter {
                 .and_then(|(_, family)| family.nodes.get_mut(&key.span_id));
             if let Some(node) = node {
                 node.is_elsewhere = is_elsewhere;
-                if !touched.contains(&key.trace_id) {
+                if known.insert(key.trace_id) {
                     touched.push(key.trace_id);
                 }
             }
@@ -328,10 +331,12 @@ impl Counter {
 
 /// Marks the spans that stand above a row.
 fn mark_ties(family: &mut Family) {
-    let mut above: Vec<SpanId> = Vec::new();
+    let mut above: FxHashSet<SpanId> = FxHashSet::default();
     for (id, node) in family.nodes.iter() {
         if node.facts.is_some() {
-            above.extend(family.ancestors(id).map(|(id, _)| id));
+            // Above one that was reached before, all were.
+            let mut ancestors = family.ancestors(id).map(|(id, _)| id);
+            while ancestors.next().is_some_and(|id| above.insert(id)) {}
         }
     }
     for id in above {
@@ -426,17 +431,8 @@ fn requests(
     verdicts: &FxHashMap<SpanId, crate::record::Counted>,
     out: &mut Counted,
 ) {
+    let mut all = rule::sums(family, verdicts);
     for &id in ids {
-        if family
-            .nodes
-            .get(&id)
-            .is_none_or(|node| node.request.is_none())
-        {
-            continue;
-        }
-        let sums = rule::sums(family, id, verdicts);
-        let base = family.nodes.get(&id).and_then(|node| node.request.as_ref());
-        let sums = base.map_or(sums.clone(), |request| request.base.plus(&sums, 1.0));
         let Some(node) = family.nodes.get_mut(&id) else {
             continue;
         };
@@ -444,6 +440,7 @@ fn requests(
         let Some(request) = node.request.as_mut() else {
             continue;
         };
+        let sums = request.base.plus(&all.remove(&id).unwrap_or_default(), 1.0);
         if let Some(mut row) = request.held.take() {
             fill_sums(&mut row, &sums);
             out.records.push(Record::PipelineRequest(row));

@@ -5,19 +5,26 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::family::{Facts, Family, Kind, Sums, Tokens};
 use crate::record::{Counted, NotCounted, Role, SpanId, Stage};
 
+/// Steps down that one judgement of a trace takes. Beyond them a span with another of its kind inside
+/// is taken for a wrapper: only a trace of thousands of calls inside one another has so many.
+const MOST_STEPS: usize = 1 << 20;
+
 /// The verdict on every span with a row that can count.
 pub(super) fn verdicts(family: &Family) -> FxHashMap<SpanId, Counted> {
     let mut verdicts = FxHashMap::default();
     let mut inner_of: FxHashMap<SpanId, Vec<SpanId>> = FxHashMap::default();
     let mut over_usage: FxHashSet<SpanId> = FxHashSet::default();
+    let mut above_usage: FxHashSet<SpanId> = FxHashSet::default();
     for (id, node) in family.nodes.iter() {
         let Some(facts) = &node.facts else { continue };
         verdicts.insert(id, Counted::Yes);
         let wraps_usage = node.role == Role::Rollup && facts.tokens.is_known();
         if is_call(node.role, facts) || wraps_usage {
-            let rollups = family
+            // Above one that was reached before, all were.
+            let unseen = family
                 .ancestors(id)
-                .filter(|(_, above)| above.role == Role::Rollup);
+                .take_while(|(id, _)| above_usage.insert(*id));
+            let rollups = unseen.filter(|(_, above)| above.role == Role::Rollup);
             over_usage.extend(rollups.map(|(id, _)| id));
         }
         if !matches!(node.role, Role::Rollup | Role::Attempt)
@@ -40,9 +47,10 @@ pub(super) fn verdicts(family: &Family) -> FxHashMap<SpanId, Counted> {
         }
     }
     let mut outers: Vec<SpanId> = inner_of.keys().copied().collect();
-    outers.sort_by_key(|&id| (std::cmp::Reverse(family.ancestors(id).count()), id));
+    outers.sort_by_cached_key(|&id| (std::cmp::Reverse(family.ancestors(id).count()), id));
+    let mut steps = MOST_STEPS;
     for outer in outers {
-        settle(family, outer, &inner_of, &mut verdicts);
+        settle(family, outer, &inner_of, &mut verdicts, &mut steps);
     }
     for (id, verdict) in &mut verdicts {
         if verdict.is_yes() && family.nodes.get(id).is_some_and(|node| node.is_elsewhere) {
@@ -80,8 +88,13 @@ fn settle(
     outer: SpanId,
     inner_of: &FxHashMap<SpanId, Vec<SpanId>>,
     verdicts: &mut FxHashMap<SpanId, Counted>,
+    steps: &mut usize,
 ) {
-    let standing = standing(outer, inner_of, verdicts);
+    let standing = standing(outer, inner_of, verdicts, steps);
+    if *steps == 0 {
+        verdicts.insert(outer, Counted::No(NotCounted::Wrapper));
+        return;
+    }
     let facts_of = |id: &SpanId| family.nodes.get(id).and_then(|node| node.facts.as_deref());
     let Some(own) = facts_of(&outer) else { return };
     let inner: Vec<&Facts> = standing.iter().filter_map(facts_of).collect();
@@ -112,6 +125,7 @@ fn standing(
     outer: SpanId,
     inner_of: &FxHashMap<SpanId, Vec<SpanId>>,
     verdicts: &FxHashMap<SpanId, Counted>,
+    steps: &mut usize,
 ) -> Vec<SpanId> {
     let mut found = Vec::new();
     let mut open = vec![outer];
@@ -122,6 +136,10 @@ fn standing(
                 if verdicts.get(&inner).is_some_and(|v| v.is_yes()) {
                     found.push(inner);
                 }
+                if *steps == 0 {
+                    return found;
+                }
+                *steps -= 1;
                 open.push(inner);
             }
         }
@@ -153,9 +171,12 @@ fn same_usage(a: &Tokens, b: &Tokens) -> bool {
     (a.prompt, a.completion) == (b.prompt, b.completion)
 }
 
-/// What a root's row says of the counted rows below it.
-pub(super) fn sums(family: &Family, root: SpanId, verdicts: &FxHashMap<SpanId, Counted>) -> Sums {
-    let mut sums = Sums::default();
+/// What the rows of a trace's requests say of the counted rows below each.
+pub(super) fn sums(
+    family: &Family,
+    verdicts: &FxHashMap<SpanId, Counted>,
+) -> FxHashMap<SpanId, Sums> {
+    let mut all: FxHashMap<SpanId, Sums> = FxHashMap::default();
     for (id, node) in family.nodes.iter() {
         let counted = verdicts.get(&id).is_none_or(|verdict| verdict.is_yes());
         let stage = match node.role {
@@ -168,19 +189,25 @@ pub(super) fn sums(family: &Family, root: SpanId, verdicts: &FxHashMap<SpanId, C
             Role::Rollup if node.facts.is_some() => Stage::Llm,
             _ => continue,
         };
-        if !counted || (id != root && !family.ancestors(id).any(|(above, _)| above == root)) {
+        if !counted {
             continue;
         }
-        if let Some(ms) = node.duration_ms {
-            sums.stages.add(stage, ms);
-        }
-        let Some(facts) = &node.facts else { continue };
-        if let Some(tokens) = facts.tokens.sum() {
-            sums.tokens = Some(sums.tokens.unwrap_or(0).saturating_add(tokens));
-        }
-        if let Some(usd) = facts.cost {
-            sums.cost = Some(sums.cost.unwrap_or(0.0) + usd);
+        for (above, _) in std::iter::once((id, node))
+            .chain(family.ancestors(id))
+            .filter(|(_, above)| above.request.is_some())
+        {
+            let sums = all.entry(above).or_default();
+            if let Some(ms) = node.duration_ms {
+                sums.stages.add(stage, ms);
+            }
+            let Some(facts) = &node.facts else { continue };
+            if let Some(tokens) = facts.tokens.sum() {
+                sums.tokens = Some(sums.tokens.unwrap_or(0).saturating_add(tokens));
+            }
+            if let Some(usd) = facts.cost {
+                sums.cost = Some(sums.cost.unwrap_or(0.0) + usd);
+            }
         }
     }
-    sums
+    all
 }

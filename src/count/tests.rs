@@ -258,6 +258,43 @@ fn memory_is_bounded_and_cycles_end() {
 }
 
 /// A call of another trace that shows the answer `id`, at second `at`.
+/// Scenario: one request with a trace that no app has: thousands of roots, or of calls inside one
+/// another, or of calls below a long chain.
+/// Guarantees: it is judged (each of these once took the square of its size); what counts, counts.
+#[test]
+fn monstrous_traces_are_judged_like_others() {
+    const SPANS: u32 = 20_000;
+    let wide = |n: u32| SpanId((u64::from(n) + 1).to_be_bytes());
+    let monster = |parent: &dyn Fn(u32) -> Option<u32>| -> Vec<MappedSpan> {
+        (0..SPANS)
+            .map(|n| {
+                let mut span = call(1, 0, Role::Call, Some((1, 1)), "");
+                span.key.span_id = wide(n);
+                span.parent_span_id = parent(n).map(wide);
+                if span.parent_span_id.is_none() {
+                    span.records.push(Record::PipelineRequest(Box::default()));
+                }
+                span
+            })
+            .collect()
+    };
+    for (parent, calls, requests) in [
+        (&(|_| None) as &dyn Fn(u32) -> Option<u32>, SPANS, SPANS),
+        (&|n| n.checked_sub(1), 1, 1),
+        (&|n| n.checked_sub(1).map(|n| n.min(250)), SPANS - 251, 1),
+    ] {
+        let counted = Counter::new(&Config::default()).count(&mut monster(parent));
+        let stands =
+            |record: &&Record| matches!(record, Record::LlmCall(call) if call.counted.is_yes());
+        let found = counted.records.iter().filter(stands).count();
+        let rows = counted
+            .records
+            .iter()
+            .filter(|r| matches!(r, Record::PipelineRequest(_)));
+        assert_eq!((found as u32, rows.count() as u32), (calls, requests));
+    }
+}
+
 fn answered(trace: u8, n: u8, at: i64, answer: &str, text: &str) -> MappedSpan {
     let mut span = call(n, 0, Role::Call, Some((9, 1)), text);
     span.key.trace_id = TraceId([trace; 16]);

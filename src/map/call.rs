@@ -118,7 +118,7 @@ pub fn record(subject: &Subject<'_, '_>) -> Option<Box<LlmCall>> {
         usage,
         audio_seconds: reading
             .number(Field::AudioSeconds)
-            .filter(|seconds| *seconds >= 0.0),
+            .filter(|seconds| (0.0..=limits::AUDIO_SECONDS).contains(seconds)),
         reported_cost,
         service_tier: reading
             .name(Field::ServiceTier)
@@ -327,7 +327,7 @@ fn reasoning(parameters: &Map<String, Json>) -> Option<String> {
 
 /// What the SDK says the call cost, USD. Zero is how SDKs say that they don't know the model.
 fn reported_cost(reading: &Reading<'_, '_>, origin: &mut Origin) -> Option<f64> {
-    let positive = |usd: f64| Some(usd).filter(|usd| *usd > 0.0);
+    let positive = |usd: f64| Some(usd).filter(|usd| *usd > 0.0 && usd.is_finite());
     if let Some(usd) = reading.number(Field::ReportedCost) {
         accounting::note(reading, origin, "reported_cost", Field::ReportedCost, "");
         return positive(usd);
@@ -350,7 +350,7 @@ fn reported_cost(reading: &Reading<'_, '_>, origin: &mut Origin) -> Option<f64> 
         .iter()
         .find_map(|key| parts.get(*key)?.as_f64());
     let usd = total.unwrap_or_else(|| parts.values().filter_map(Json::as_f64).sum());
-    positive(usd).filter(|usd| usd.is_finite())
+    positive(usd)
 }
 
 /// Said by an attribute or the request, or shown by the stream's first piece, by a time to it, or
@@ -402,7 +402,7 @@ fn ttft_ms(subject: &Subject<'_, '_>) -> Option<f64> {
         .or_else(|| {
             let at = chrono::DateTime::parse_from_rfc3339(&reading.text(Field::FirstTokenAt)?);
             let at = at.ok()?.timestamp_nanos_opt()?;
-            Some((at - subject.header.started_at) as f64 / 1e6)
+            Some(at.checked_sub(subject.header.started_at)? as f64 / 1e6)
         })
         .or_else(from_event)?;
     let longest = subject.header.latency_ms().unwrap_or(f64::MAX);

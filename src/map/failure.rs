@@ -15,8 +15,8 @@ use crate::{
 };
 
 /// OTLP status codes.
-const STATUS_OK: u64 = 1;
-const STATUS_ERROR: u64 = 2;
+const STATUS_OK: i32 = 1;
+const STATUS_ERROR: i32 = 2;
 
 /// How a span ended.
 #[derive(Debug, Clone, PartialEq, Default)]

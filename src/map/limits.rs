@@ -23,6 +23,8 @@ pub const EVENTS: usize = 4 * 1024;
 pub const METADATA_KEYS: usize = 128;
 /// Scores kept of one search.
 pub const SCORES: usize = 256;
+/// Audio of one call, a year. More is a wrong unit, and one such cost would be all that sums show.
+pub const AUDIO_SECONDS: f64 = 366.0 * 86_400.0;
 /// Tags kept of one call.
 pub const TAGS: usize = 64;
 

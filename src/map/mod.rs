@@ -62,4 +62,5 @@ mod usage;
 #[cfg(test)]
 mod tests;
 
+pub use dialect::Words;
 pub use mapper::{Config, Error, Mapped, Mapper};

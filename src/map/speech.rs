@@ -103,7 +103,9 @@ fn event(
         ordinal: 0,
         chunk_index: reading.count(Field::ChunkIndex),
         total_chunks,
-        audio_duration_seconds: reading.number(Field::AudioDuration).filter(|s| *s >= 0.0),
+        audio_duration_seconds: reading
+            .number(Field::AudioDuration)
+            .filter(|seconds| (0.0..=limits::AUDIO_SECONDS).contains(seconds)),
         audio_file_size_bytes: reading.count(Field::AudioSize),
         transcript_length: reading
             .count(Field::TranscriptLength)

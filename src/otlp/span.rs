@@ -2,6 +2,7 @@
 
 use super::{
     Malformed,
+    log::{MAX_ITEMS, groups, take},
     value::Attributes,
     wire::{Fields, Wire},
 };
@@ -55,13 +56,16 @@ impl<'a> ScopeView<'a> {
 }
 
 /// Walks a trace request and hands over every span with its group, or what is wrong with that one
-/// span. An `Err` at the end: the request's own frame is broken, and what was handed over before
+/// span; at most [`super::log::MAX_ITEMS`] of them are read. An `Err` at the end: the request's own frame is broken, and what was handed over before
 /// it must not be used if the request has not been accepted yet.
 pub fn spans<'a>(
     request: &'a [u8],
     mut each: impl FnMut(ScopeView<'a>, Result<SpanView<'a>, Malformed>),
 ) -> Result<(), Malformed> {
-    super::log::groups(request, 2, |scope, body| each(scope, SpanView::parse(body)))
+    let mut room = MAX_ITEMS;
+    groups(request, 2, |scope, body| {
+        each(scope, take(&mut room).and_then(|()| SpanView::parse(body)));
+    })
 }
 
 /// A part of a message, from the start of its first field of a kind to the end of the last: so
@@ -89,7 +93,7 @@ impl Part {
 pub fn count(request: &[u8]) -> u64 {
     let mut spans = 0;
     // Only a broken frame ends the walk early, and such a request is not accepted.
-    let _ = super::log::groups(request, 2, |_, _| spans += 1);
+    let _ = groups(request, 2, |_, _| spans += 1);
     spans
 }
 
@@ -109,14 +113,12 @@ pub struct SpanView<'a> {
     pub parent_span_id: Option<SpanId>,
     /// Raw bytes of the name; see [`super::value::text`].
     pub name: &'a [u8],
-    /// 0 unspecified, 1 internal, 2 server, 3 client, 4 producer, 5 consumer.
-    pub kind: u64,
     /// Unix ns as sent; may be absurd.
     pub start_unix_ns: u64,
     /// Unix ns as sent; may be 0, absurd or before the start.
     pub end_unix_ns: u64,
     /// 0 unset, 1 ok, 2 error.
-    pub status_code: u64,
+    pub status_code: i32,
     /// Raw bytes.
     pub status_message: &'a [u8],
 }
@@ -132,7 +134,6 @@ impl<'a> SpanView<'a> {
             span_id: SpanId::default(),
             parent_span_id: None,
             name: &[],
-            kind: 0,
             start_unix_ns: 0,
             end_unix_ns: 0,
             status_code: 0,
@@ -149,14 +150,14 @@ impl<'a> SpanView<'a> {
                 (2, Wire::Bytes(b)) => span_id = b,
                 (4, Wire::Bytes(b)) => span.parent_span_id = SpanId::from_wire(b),
                 (5, Wire::Bytes(b)) => span.name = b,
-                (6, Wire::Varint(v)) => span.kind = v,
                 (7, Wire::Fixed64(v)) => span.start_unix_ns = v,
                 (8, Wire::Fixed64(v)) => span.end_unix_ns = v,
                 (15, Wire::Bytes(b)) => {
                     for field in Fields::new(b) {
                         match field? {
                             (2, Wire::Bytes(b)) => span.status_message = b,
-                            (3, Wire::Varint(v)) => span.status_code = v,
+                            // An enum has 32 bits, whatever the varint holds.
+                            (3, Wire::Varint(v)) => span.status_code = v as i32,
                             _ => {}
                         }
                     }
@@ -262,5 +263,20 @@ mod tests {
         .unwrap();
         assert_eq!(seen, [Some(b"s1".to_vec()), None, Some(b"s2".to_vec())]);
         assert!(spans(&bytes[..bytes.len() - 1], |_, _| {}).is_err());
+    }
+    /// Protobuf keeps the low 32 bits of a longer varint in an enum.
+    #[test]
+    fn a_status_code_has_32_bits() {
+        let mut span = Span {
+            trace_id: vec![1; 16],
+            span_id: vec![1; 8],
+            ..Default::default()
+        }
+        .encode_to_vec();
+        let mut status = Vec::new();
+        prost::encoding::uint64::encode(3, &(2 | 1 << 32), &mut status);
+        prost::encoding::bytes::encode(15, &status, &mut span);
+        assert_eq!(Span::decode(&*span).unwrap().status.unwrap().code, 2);
+        assert_eq!(SpanView::parse(&span).unwrap().status_code, 2);
     }
 }

@@ -127,7 +127,7 @@ impl Reader {
                     body,
                 }))
             }
-            Found::Damage => {
+            Found::Damage { .. } => {
                 let next = file.resync(self.at.offset, self.limit)?;
                 self.skip_to(next.unwrap_or(self.limit), "the bytes are damaged");
                 Ok(None)

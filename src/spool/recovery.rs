@@ -83,7 +83,7 @@ pub(super) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovered, Error> {
             .map_err(io("read"))?
         {
             Found::Entry(header, _) => Some(header.received_at),
-            Found::Damage => None,
+            Found::Damage { .. } => None,
         };
         sealed.push(Sealed {
             number,
@@ -121,7 +121,7 @@ fn sound_end(file: &mut SegmentFile, len: u64) -> io::Result<u64> {
     while at < len {
         match file.entry_at(at, len)? {
             Found::Entry(header, _) => at += header.frame_len(),
-            Found::Damage => match file.resync(at, len)? {
+            Found::Damage { .. } => match file.resync(at, len)? {
                 Some(next) => at = next,
                 None => break,
             },

@@ -20,6 +20,9 @@ const MAGIC: &[u8; 8] = b"SPANLSEG";
 const VERSION: u32 = 1;
 /// One read from a file; larger only for an entry that is.
 const CHUNK_BYTES: u64 = 1 << 20;
+/// A search behind damage makes checksums of at most this much. Only a body made to look like
+/// many frames needs more; what it costs then is the rest of the segment, not hours at the start.
+const SEARCH_BYTES: u64 = 1 << 30;
 
 /// The file of segment `number`.
 pub(super) fn path(dir: &Path, number: u64) -> PathBuf {
@@ -190,7 +193,10 @@ pub(super) enum Found {
     /// A whole, sound entry.
     Entry(Header, Bytes),
     /// Anything else.
-    Damage,
+    Damage {
+        /// Bytes that a checksum was made of, to find that out.
+        checked: u64,
+    },
 }
 
 /// A segment being read: a chunk at a time, bodies are slices of the chunk.
@@ -234,41 +240,46 @@ impl SegmentFile {
     pub(super) fn entry_at(&mut self, at: u64, limit: u64) -> io::Result<Found> {
         let header_bytes = self.bytes(at, frame::HEADER_LEN as u64, limit)?;
         let Some(header) = Header::parse(&header_bytes) else {
-            return Ok(Found::Damage);
+            return Ok(Found::Damage { checked: 0 });
         };
         if header.frame_len() > limit.saturating_sub(at) {
-            return Ok(Found::Damage);
+            return Ok(Found::Damage { checked: 0 });
         }
         let mut body = self.bytes(at, header.frame_len(), limit)?;
         if (body.len() as u64) < header.frame_len() {
-            return Ok(Found::Damage);
+            return Ok(Found::Damage { checked: 0 });
         }
         let body = body.split_off(frame::HEADER_LEN);
         Ok(if header.matches(&body) {
             Found::Entry(header, body)
         } else {
-            Found::Damage
+            let checked = header.frame_len();
+            Found::Damage { checked }
         })
     }
 
-    /// The next sound entry behind the damage at `at`.
+    /// The next sound entry behind the damage at `at`. Where its header can be read it says where
+    /// that is, but the length in it may be what is damaged: an entry in between counts, though it
+    /// may have been part of a body. One too many costs less than one lost.
     pub(super) fn resync(&mut self, at: u64, limit: u64) -> io::Result<Option<u64>> {
-        // A damaged body behind a sound header: the next frame is where the header says. This also
-        // keeps what looks like a frame inside a body from being taken for one.
         let header_bytes = self.bytes(at, frame::HEADER_LEN as u64, limit)?;
-        if let Some(header) = Header::parse(&header_bytes) {
-            let next = at.saturating_add(header.frame_len());
-            if let Found::Entry(..) = self.entry_at(next, limit)? {
-                return Ok(Some(next));
-            }
-        }
-        let mut from = at + 1;
-        while limit.saturating_sub(from) >= frame::HEADER_LEN as u64 {
-            let window = self.bytes(from, CHUNK_BYTES.min(limit - from), limit)?;
+        let said = Header::parse(&header_bytes).map(|header| at.saturating_add(header.frame_len()));
+        let said = match said {
+            Some(next) if matches!(self.entry_at(next, limit)?, Found::Entry(..)) => Some(next),
+            _ => None,
+        };
+        let end = said.unwrap_or(limit);
+        let (mut from, mut budget) = (at + 1, SEARCH_BYTES);
+        while end.saturating_sub(from) >= frame::HEADER_LEN as u64 && budget > 0 {
+            let window = self.bytes(from, CHUNK_BYTES.min(end - from), limit)?;
             for found in memchr::memmem::find_iter(&window, &frame::MARK) {
                 let candidate = from + found as u64;
-                if let Found::Entry(..) = self.entry_at(candidate, limit)? {
-                    return Ok(Some(candidate));
+                match self.entry_at(candidate, limit)? {
+                    Found::Entry(..) => return Ok(Some(candidate)),
+                    Found::Damage { checked } => budget = budget.saturating_sub(checked),
+                }
+                if budget == 0 {
+                    break;
                 }
             }
             if window.len() < frame::MARK.len() {
@@ -277,7 +288,7 @@ impl SegmentFile {
             // A mark may lie across the end of the window.
             from += (window.len() - (frame::MARK.len() - 1)) as u64;
         }
-        Ok(None)
+        Ok(said)
     }
 
     /// `len` bytes at `at`, fewer only where `limit` or the file ends first.

@@ -48,6 +48,7 @@ pub use error::Error;
 pub use recent::Wanted;
 pub use recost::Repriced;
 pub use retention::{Due, Gone, Waits};
+pub use tables::row;
 pub use turn::{Ended, Turn};
 
 use crate::{

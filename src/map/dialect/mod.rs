@@ -15,6 +15,7 @@
 use super::{
     accounting::Excludes,
     classify::Kind,
+    context,
     fields::Field,
     messages::{Family, Speaker},
     read::Reading,
@@ -130,6 +131,50 @@ pub enum Event {
     Exception,
     /// One step of a transcription.
     Speech(&'static str),
+}
+
+/// Every word that the tables know: what input must be made of to reach all their lines.
+#[derive(Debug, Clone, Default)]
+pub struct Words {
+    /// Attributes, with those of context.
+    pub keys: Vec<&'static str>,
+    /// Attributes that a number and a path follow.
+    pub families: Vec<&'static str>,
+    /// Words for kinds of work; `*` at the start stands for anything.
+    pub kinds: Vec<&'static str>,
+    /// Starts of scope names.
+    pub scopes: Vec<&'static str>,
+    /// Span names.
+    pub names: Vec<&'static str>,
+    /// Span events and log events.
+    pub events: Vec<&'static str>,
+}
+
+impl Words {
+    /// Those of all dialects.
+    pub fn all() -> Self {
+        fn first<T>(lines: &'static [(&'static str, T)]) -> impl Iterator<Item = &'static str> {
+            lines.iter().map(|(word, _)| *word)
+        }
+        let mut words = Words {
+            keys: first(context::KEYS).collect(),
+            ..Words::default()
+        };
+        for dialect in DIALECTS {
+            words.keys.extend(first(dialect.keys));
+            words.keys.extend(first(dialect.own));
+            words.keys.extend(first(dialect.context));
+            words.keys.extend(dialect.signs);
+            words.keys.extend(dialect.dropped);
+            words.families.extend(first(dialect.families));
+            words.kinds.extend(first(dialect.kinds));
+            words.scopes.extend(dialect.scopes);
+            words.names.extend(first(dialect.names));
+            words.events.extend(first(dialect.events));
+            words.events.extend(dialect.carriers);
+        }
+        words
+    }
 }
 
 /// For dialects whose wholes are whole.

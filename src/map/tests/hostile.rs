@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::payload::*;
 use crate::{
-    map::{Config, Mapped, Mapper, dialect::DIALECTS, limits},
+    map::{Config, Mapped, Mapper, Words, limits},
     otlp::Signal,
     record::{Record, Role},
 };
@@ -39,6 +39,29 @@ fn nonsense_numbers_are_absent() {
         assert_eq!(call.usage.completion, Some(7));
         assert_eq!(call.max_tokens, None, "{nonsense:?}");
     }
+}
+
+/// Sums and differences of what can be sent do not overflow, and give no infinity.
+#[test]
+fn numbers_at_the_ends_make_no_others() {
+    let call = call_of(span(
+        "chat",
+        vec![
+            ("gen_ai.operation.name", text("chat")),
+            (
+                "langfuse.observation.completion_start_time",
+                text("1677-09-22T00:00:00Z"),
+            ),
+            ("gen_ai.usage.input_cost", double(f64::MAX)),
+            ("gen_ai.usage.output_cost", double(f64::MAX)),
+            ("gen_ai.usage.audio_seconds", double(1e300)),
+            ("gen_ai.request.audio_seconds", double(1e300)),
+        ],
+    ));
+    assert_eq!(
+        (call.ttft_ms, call.reported_cost, call.audio_seconds),
+        (None, None, None)
+    );
 }
 
 #[test]
@@ -130,22 +153,19 @@ fn a_bad_span_costs_itself_only() {
 
 /// Keys that are known, and some that look like them.
 fn keys() -> Vec<String> {
-    let known = DIALECTS
-        .iter()
-        .flat_map(|d| d.keys.iter().map(|(key, _)| (*key).to_owned()));
-    let families = DIALECTS.iter().flat_map(|d| {
-        d.families.iter().flat_map(|(prefix, _)| {
-            [
-                format!("{prefix}.0.message.content"),
-                format!("{prefix}.1.role"),
-                format!("{prefix}.99999999999.x"),
-                format!("{prefix}.0"),
-                format!("{prefix}.2.message.contents.7.message_content.text"),
-                format!("{prefix}.0.message.tool_calls.4000000000.tool_call.id"),
-                format!("{prefix}.0.document.score"),
-            ]
-        })
+    let words = Words::all();
+    let families = words.families.iter().flat_map(|prefix| {
+        [
+            format!("{prefix}.0.message.content"),
+            format!("{prefix}.1.role"),
+            format!("{prefix}.99999999999.x"),
+            format!("{prefix}.0"),
+            format!("{prefix}.2.message.contents.7.message_content.text"),
+            format!("{prefix}.0.message.tool_calls.4000000000.tool_call.id"),
+            format!("{prefix}.0.document.score"),
+        ]
     });
+    let known = words.keys.iter().map(|key| (*key).to_owned());
     known.chain(families).collect()
 }
 

@@ -1,6 +1,12 @@
 use std::{fs::OpenOptions, io::Write, time::Duration};
 
-use super::{super::Error, super::Position, *};
+use super::{
+    super::{
+        Error, Position,
+        frame::{HEADER_LEN, Header},
+    },
+    *,
+};
 
 #[tokio::test]
 async fn entries_come_back_as_they_went_in() {
@@ -190,6 +196,52 @@ async fn damage_costs_the_damaged_entries_only() {
             spool.close().await;
         }
     }
+}
+
+/// Scenario: an entry's length is damaged so that it points just behind the entry after it.
+/// Guarantees: the entry after it is handed out.
+#[tokio::test]
+async fn a_wrong_length_passes_over_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = open(dir.path(), &Config::default());
+    // 40 bytes and a frame's header are 64: one bit more in the first length spans the second entry.
+    let sent = [body(1, 100 & !64), body(2, 40), body(3, 100)];
+    for one in &sent {
+        append(&spool, one).await;
+    }
+    spool.close().await;
+    let path = segments(dir.path()).remove(0);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[16 + 4] ^= 64;
+    std::fs::write(&path, bytes).unwrap();
+    let spool = open(dir.path(), &small());
+    assert_eq!(bodies(&mut spool.reader(None)), sent[1..]);
+    spool.close().await;
+}
+
+/// Scenario: the process dies while it writes a body that is made of the starts of frames, each of
+/// a length that would have to be checked.
+/// Guarantees: the folder opens (it took hours), the torn entry is cut, what was whole is there.
+#[tokio::test]
+async fn a_body_of_false_frames_is_cut_like_any_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = open(dir.path(), &Config::default());
+    append(&spool, &body(1, 100)).await;
+    spool.close().await;
+    let len = 8 << 20;
+    let mut start = Header::new(Signal::Traces, 5, b"").unwrap().encode();
+    start[4..8].copy_from_slice(&(len / 2u32).to_le_bytes());
+    let mut torn = Header::new(Signal::Traces, 5, &vec![0; len as usize])
+        .unwrap()
+        .encode()
+        .to_vec();
+    torn.extend(start.repeat(len as usize / HEADER_LEN));
+    let path = segments(dir.path()).pop().unwrap();
+    let mut file = OpenOptions::new().append(true).open(path).unwrap();
+    file.write_all(&torn).unwrap();
+    let spool = open(dir.path(), &small());
+    assert_eq!(bodies(&mut spool.reader(None)), [body(1, 100)]);
+    spool.close().await;
 }
 
 /// Scenario: a segment is damaged beyond repair, or deleted, or begins with nonsense.

@@ -24,7 +24,7 @@ pub(super) use retrievals::TABLE as RETRIEVALS;
 pub(super) use span_links::TABLE as SPAN_LINKS;
 pub(super) use stt_logs::TABLE as STT_LOGS;
 
-use crate::record::{Cost, Header, SpanId, SpanKey, TraceId, Unpriced};
+use crate::record::{Cost, Header, Record, SpanId, SpanKey, TraceId, Unpriced};
 
 /// One value on its way into a store: text is clean, numbers are finite.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,6 +82,21 @@ impl<R> Table<R> {
             (column.name.to_owned(), value)
         });
         serde_json::Value::Object(cells.collect())
+    }
+}
+
+/// The row that a record becomes, as JSON: its table and its columns.
+pub fn row(record: &Record) -> (&'static str, serde_json::Value) {
+    fn of<R>(table: &Table<R>, row: &R) -> (&'static str, serde_json::Value) {
+        (table.name, table.to_json(row))
+    }
+    match record {
+        Record::LlmCall(row) => of(&LLM_CALLS, row),
+        Record::SttEvent(row) => of(&STT_LOGS, row),
+        Record::Retrieval(row) => of(&RETRIEVALS, row),
+        Record::CacheLookup(row) => of(&CACHE_LOOKUPS, row),
+        Record::JsonParse(row) => of(&JSON_PARSES, row),
+        Record::PipelineRequest(row) => of(&PIPELINE_REQUESTS, row),
     }
 }
 

@@ -20,7 +20,7 @@ on_both_stores!(
     what_is_sent_again_after_its_day_went_is_stored_once_and_goes_again,
 );
 
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 7] = [
     "llm_calls",
     "stt_logs",
     "retrievals",
@@ -28,7 +28,6 @@ const TABLES: [&str; 8] = [
     "json_parses",
     "pipeline_requests",
     "span_links",
-    "message_texts",
 ];
 const KEEP: Option<NonZeroU32> = NonZeroU32::new(30);
 
@@ -49,7 +48,14 @@ fn rows_of(n: u8, started: DateTime<Utc>, came: DateTime<Utc>) -> (Vec<Record>, 
     let mut records = one_of_each();
     for record in &mut records {
         let header = match record {
-            Record::LlmCall(row) => &mut row.header,
+            Record::LlmCall(row) => {
+                let said = MessageText::new("user", Some(format!("turn {n}")), None);
+                row.history = Some(Box::new(History {
+                    before: vec![said],
+                    ..History::default()
+                }));
+                &mut row.header
+            }
             Record::SttEvent(row) => &mut row.header,
             Record::Retrieval(row) => &mut row.header,
             Record::CacheLookup(row) => &mut row.header,
@@ -119,6 +125,10 @@ impl Fixture {
         for table in TABLES {
             assert_eq!(self.stored(table).await, wanted, "{table}");
         }
+        let texts = "SELECT content FROM message_texts ORDER BY length(content), content";
+        let texts: Vec<String> = self.query(texts).await.concat();
+        let told: Vec<String> = wanted.iter().map(|n| format!("turn {n}")).collect();
+        assert_eq!(texts, told);
     }
 }
 

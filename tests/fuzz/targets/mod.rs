@@ -1,0 +1,22 @@
+//! What is fuzzed, one file a target: each is a function from bytes to nothing that panics when a
+//! promise is broken. libFuzzer runs them (`tests/fuzz/run`), and so does `cargo test --test it
+//! fuzz`, over every kept input and some thousand mutations of them.
+//!
+//! | file | what |
+//! |---|---|
+//! | `otlp_wire` | the borrowed reader against prost: what prost accepts is read alike |
+//! | `otlp_json` | OTLP/JSON to protobuf: no text breaks it, every spelling of a request is that request |
+//! | `map` | requests through mapper, prices and counter: rows within their bounds, over every dialect |
+//! | `spool_reader` | damaged segment files: the folder opens, what was not hit is handed out |
+//! | `prices` | price tables and other people's price files: no cost that is none |
+//! | `draw` `request` `json` | bytes to choices, choices to requests, requests to JSON |
+
+mod draw;
+mod json;
+mod request;
+
+pub mod map;
+pub mod otlp_json;
+pub mod otlp_wire;
+pub mod prices;
+pub mod spool_reader;
