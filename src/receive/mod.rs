@@ -83,7 +83,7 @@ impl Default for Config {
             max_body_bytes: 64 << 20,
             max_inflight_bytes: 128 << 20,
             body_timeout_seconds: 30,
-            max_connections: 4096,
+            max_connections: 1024,
         }
     }
 }
