@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
+
+/// Beyond this a rate (USD for a million tokens, a second, a query) is a mistake, and sums of it may
+/// not be numbers.
+const MOST_USD: f64 = 1e9;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +25,7 @@ pub enum Error {
         list: String,
     },
     /// A rate that can't be one.
-    #[error("{model}: a rate must be finite and not negative")]
+    #[error("{model}: a rate must be a number from 0 to a billion")]
     Rate {
         /// Whose.
         model: String,
@@ -146,7 +150,7 @@ impl Rate {
     }
 
     fn is_sane(&self) -> bool {
-        let sane = |rate: &f64| rate.is_finite() && *rate >= 0.0;
+        let sane = |rate: &f64| (0.0..=MOST_USD).contains(rate);
         match self {
             Rate::Flat(rate) => sane(rate),
             Rate::Tiers(tiers) => !tiers.is_empty() && tiers.iter().all(|(_, rate)| sane(rate)),
@@ -338,7 +342,7 @@ impl List {
             let flat = flat.into_iter().flatten().chain(tiers.values().copied());
             let flat = flat.chain(model.tiers.values().copied());
             let is_sane = all.into_iter().flatten().all(Rate::is_sane)
-                && flat.clone().all(|rate| rate.is_finite() && rate >= 0.0);
+                && flat.clone().all(|rate| (0.0..=MOST_USD).contains(&rate));
             if !is_sane {
                 return Err(Error::Rate {
                     model: format!("{list}/{}", model.id),

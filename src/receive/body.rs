@@ -101,7 +101,11 @@ impl Incoming {
         let announced = self.body.size_hint().exact();
         let announced = announced.and_then(|bytes| usize::try_from(bytes).ok());
         let max_bytes = announced.map_or(limits.max_bytes, |bytes| bytes.min(limits.max_bytes));
-        let mut gathered = Gathered::new(max_bytes, limits.inflight.begin()?);
+        let held = limits.inflight.begin()?;
+        if announced.is_some() {
+            held.could_hold(max_bytes)?;
+        }
+        let mut gathered = Gathered::new(max_bytes, held);
         while let Some(data) = self.next().await? {
             gathered.add(data)?;
         }

@@ -160,6 +160,7 @@ impl Message {
         if length > limits.max_bytes {
             return Err(too_large(limits.max_bytes));
         }
+        held.could_hold(length)?;
         let coding = match (flag, coding) {
             (0, _) => Coding::Identity,
             (1, Coding::Gzip | Coding::Zstd) => coding,

@@ -88,6 +88,14 @@ impl Held {
         Ok(())
     }
 
+    /// A body of this size could be held if there were nothing else: asking for it again is of use.
+    pub(super) fn could_hold(&self, body_bytes: usize) -> Result<(), Outcome> {
+        match body_bytes.saturating_add(REQUEST_BYTES) > self.inflight.max_bytes {
+            true => Err(too_large(self.inflight.max_bytes)),
+            false => Ok(()),
+        }
+    }
+
     /// Gives back all but the room of a request with a body of `body_bytes`.
     pub(super) fn shrink(&mut self, body_bytes: usize) {
         let kept = REQUEST_BYTES.saturating_add(body_bytes).min(self.bytes);

@@ -14,7 +14,7 @@ use super::{
 use crate::otlp::Signal;
 
 /// Bytes that may wait for the writer; further appends wait for those.
-const QUEUE_BYTES: usize = 64 << 20;
+const QUEUE_BYTES: usize = 32 << 20;
 /// What the waiting bytes are counted in.
 const UNIT_BYTES: u64 = 1024;
 const QUEUE_UNITS: u32 = (QUEUE_BYTES as u64 / UNIT_BYTES) as u32;

@@ -343,6 +343,11 @@ impl Store {
             Some(Pool::Postgres(pool)) => postgres::drop_day(&pool, day, self.keep).await,
             None => Err(Error::NotConnected),
         };
+        // Its texts and partitions are not there any more.
+        self.texts.forget();
+        if let Backend::Postgres(postgres) = &self.backend {
+            postgres.forget_partitions();
+        }
         self.seen(gone)
     }
 

@@ -12,7 +12,8 @@
 //!   stock, with fsync.
 //! - **cost**: for each store and protocol, spans a second, CPU-seconds of Spanledger (user and
 //!   system) for 100,000 spans, its peak resident memory, and the CPU-seconds of the Postgres
-//!   backends beside it.
+//!   backends beside it. Seconds differ from machine to machine: what prost alone takes to decode
+//!   the same spans is printed beside them, as the unit to compare by.
 //! - **ack**: times to the ack at 20,000 spans a second.
 //!
 //! The load is that of `spanledger load`: 5-span RAG traces of about 640 bytes a span, 510 spans a
@@ -21,6 +22,7 @@
 
 use std::time::{Duration, Instant};
 
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use spanledger::load::{self, Amount, Endpoint, Plan, Protocol, Report};
 
@@ -92,17 +94,39 @@ fn against_copy(cluster: &Cluster, spans: u64, rounds: u64) {
     println!("median ratio {:.2}", ratios[ratios.len() / 2]);
 }
 
+/// CPU-seconds that prost takes to decode 100,000 of these spans on the system's allocator.
+fn prost_cpu_seconds() -> f64 {
+    let body = spans::request(0..TRACES_PER_REQUEST).encode_to_vec();
+    let (before, mut decoded) = (cpu_seconds(std::process::id()), 0);
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(2) {
+        let request = ExportTraceServiceRequest::decode(body.as_slice());
+        assert!(std::hint::black_box(request).is_ok());
+        decoded += 5 * TRACES_PER_REQUEST;
+    }
+    (cpu_seconds(std::process::id()) - before) * 100_000.0 / decoded as f64
+}
+
 fn cost(cluster: &Cluster, spans: u64) {
+    let unit = prost_cpu_seconds();
+    println!("\nprost decodes 100,000 of these spans in {unit:.2} CPU-s");
     println!(
-        "\n{:<10} {:<14} {:>10} {:>10} {:>11} {:>20} {:>9}",
-        "store", "protocol", "acked/s", "stored/s", "CPU-s/100k", "Postgres CPU-s/100k", "peak MiB"
+        "{:<10} {:<14} {:>10} {:>10} {:>11} {:>8} {:>20} {:>9}",
+        "store",
+        "protocol",
+        "acked/s",
+        "stored/s",
+        "CPU-s/100k",
+        "x prost",
+        "Postgres CPU-s/100k",
+        "peak MiB"
     );
     for protocol in Protocol::ALL {
         let database = cluster.database();
-        run(protocol, spans, Some((cluster, &database))).print("postgres", protocol, spans);
+        run(protocol, spans, Some((cluster, &database))).print("postgres", protocol, spans, unit);
     }
     for protocol in Protocol::ALL {
-        run(protocol, spans, None).print("sqlite", protocol, spans);
+        run(protocol, spans, None).print("sqlite", protocol, spans, unit);
     }
 }
 
@@ -141,17 +165,18 @@ struct Measured {
 }
 
 impl Measured {
-    fn print(&self, store: &str, protocol: Protocol, spans: u64) {
+    fn print(&self, store: &str, protocol: Protocol, spans: u64, unit: f64) {
         let (spans, per_100k) = (spans as f64, 100_000.0 / spans as f64);
         let theirs = self
             .their_cpu_seconds
             .map_or("-".to_owned(), |cpu| format!("{:.2}", cpu * per_100k));
         println!(
-            "{store:<10} {:<14} {:>10.0} {:>10.0} {:>11.2} {theirs:>20} {:>9.0}",
+            "{store:<10} {:<14} {:>10.0} {:>10.0} {:>11.2} {:>8.1} {theirs:>20} {:>9.0}",
             protocol.as_str(),
             spans / self.acked.as_secs_f64(),
             spans / self.stored.as_secs_f64(),
             self.cpu_seconds * per_100k,
+            self.cpu_seconds * per_100k / unit,
             self.peak_mib,
         );
     }

@@ -112,7 +112,7 @@ fn wrong_prices_of_ones_own_are_refused() {
     let refused = |text| Table::shipped().with(own(text)).unwrap_err().to_string();
     assert!(refused(r#"aliases = { "a" = "no-such-model" }"#).contains("no-such-model"));
     let rate = refused(r#"models = [{ id = "x", match = ["x"], input = -1.0 }]"#);
-    assert!(rate.contains("not negative"), "{rate}");
+    assert!(rate.contains("from 0 to a billion"), "{rate}");
     assert!(refused(r#"models = [{ id = "x", match = [], input = 1.0 }]"#).contains("match"));
 }
 

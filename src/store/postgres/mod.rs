@@ -100,6 +100,11 @@ impl Postgres {
         Ok(pool)
     }
 
+    /// Partitions have gone.
+    pub fn forget_partitions(&self) {
+        self.partitions.forget();
+    }
+
     pub async fn ensure_ahead(
         &self,
         pool: &PgPool,

@@ -70,7 +70,7 @@ impl Partitioned {
 }
 
 impl Partitions {
-    /// Nothing is known of a server that was connected anew.
+    /// Nothing is known of a server that was connected anew, or after days went.
     pub fn forget(&self) {
         self.known().clear();
     }
@@ -81,6 +81,8 @@ impl Partitions {
 
     /// Makes the partitions of today and the next days, so that midnight waits for nothing.
     pub async fn ensure_ahead(&self, pool: &PgPool, now: DateTime<Utc>) -> Result<(), Error> {
+        // Another process may have let days go.
+        self.forget();
         let today = now.date_naive();
         for day in (0..=AHEAD).map(|n| today + Days::new(n)) {
             if !self.known().contains_key(&day) {

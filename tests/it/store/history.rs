@@ -271,7 +271,14 @@ async fn two_processes_store_the_same_texts_without_a_deadlock() {
     let fixture = fixture("postgres").await;
     let open = async || {
         let url = fixture.url.clone().into();
-        let store = Store::new(Config { url, ..Config::default() }, &Registry::new()).unwrap();
+        let store = Store::new(
+            Config {
+                url,
+                ..Config::default()
+            },
+            &Registry::new(),
+        )
+        .unwrap();
         store.connect().await.unwrap();
         Arc::new(store)
     };
