@@ -125,6 +125,7 @@ fn command(program: &Path, is_root: bool) -> Command {
     command
 }
 
+#[allow(clippy::zombie_processes, reason = "the janitor ends it")]
 fn start() -> Server {
     let data = std::env::temp_dir().join(format!("spanledger-postgres-{}", std::process::id()));
     make(&data);
