@@ -204,9 +204,9 @@ fn the_answer_to_a_commit_is_lost() {
     let proxy = Proxy::to(address);
     let url = format!("postgres://postgres@{}/{name}", proxy.address);
     let trial = Trial::start("pg-commit", &[(URL, &url)], 2000.0);
-    // The tables are made; what commits from here on is a batch, or days made at a connection.
+    // The tables are made: what commits from here on is a batch.
     trial.wait_for_stored(100);
-    proxy.lose_answers(b"COMMIT", 5, 20);
+    proxy.lose_answers(b"COMMIT", 3, 20);
     trial.until("lost", |_| proxy.lost() == 20);
     let (mut service, data) = trial.check();
     let seen = service.metric("spanledger_store_duplicate_rows_total", &[]);
