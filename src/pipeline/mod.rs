@@ -47,7 +47,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            batch_bytes: 2 << 20,
+            batch_bytes: 1 << 20,
             batch_entries: 2_000,
         }
     }
