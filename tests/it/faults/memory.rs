@@ -14,7 +14,6 @@ use prost::Message;
 use spanledger::load::{Amount, Protocol};
 use tonic::Code;
 
-use super::until;
 use crate::support::{
     grpc::{export, framed},
     load::{Sending, assert_stored_once, plan, send},
@@ -129,54 +128,6 @@ fn full_load_on_sqlite() {
 fn full_load_on_postgres() {
     let url = database().url();
     full_load("memory-postgres", &[("SPANLEDGER_STORE_URL", &url)]);
-}
-
-/// Scenario: the store is down and the spool fills to its limit, under all protocols.
-/// Guarantees: then, and only then, senders are told when to come again; the process stays within
-/// its memory; once the store is back everything arrives, once.
-#[test]
-fn a_full_spool_refuses_and_loses_nothing() {
-    let (data, notes) = (Folder::new("memory-full"), Folder::new("memory-full"));
-    let database = database();
-    let url = database.url();
-    let env = [
-        ("SPANLEDGER_STORE_URL", &*url),
-        ("SPANLEDGER_SPOOL__MAX_BYTES", "16000000"),
-        ("SPANLEDGER_SPOOL__SEGMENT_MAX_BYTES", "1000000"),
-    ];
-    let mut service = Service::start_with(data.path(), &env);
-    service.cap(LIMIT_MIB);
-    service.wait_until_connected();
-    database.refuse(true);
-    let loads = loads(&service, &notes, 6_000);
-    let refusals = |transport| {
-        let labels = ["\"refused\"", transport];
-        service.metric("spanledger_receive_requests_total", &labels)
-    };
-    until(&service, "refusing on both ports", |_| {
-        refusals("grpc") > 0.0 && refusals("http") > 0.0
-    });
-    let body = spans::request(0..400).encode_to_vec();
-    let (status, head, _) = post(&service.otlp_http, "/v1/traces", &[PROTOBUF], &body);
-    assert_eq!(status, 503, "{head}");
-    assert!(
-        head.to_ascii_lowercase().contains("retry-after: 5"),
-        "{head}"
-    );
-    let answer = export(&service.grpc, "identity", framed(false, &body));
-    assert_eq!(answer.status.code(), Code::Unavailable, "{answer:?}");
-    assert_eq!(answer.retry_after, Some(Duration::from_secs(5)));
-    assert_eq!(service.get("/healthz").0, 200);
-    database.refuse(false);
-    for load in loads {
-        let (report, ledger) = load.join();
-        assert!(report.is_all_acked(), "{report:?}");
-        assert_stored_once(data.path(), &env[..1], &ledger);
-    }
-    assert_eq!(service.closed_books()["lost"], 0);
-    let peak = service.peak_mib();
-    assert!(peak < LIMIT_MIB as f64, "{peak} MiB");
-    assert!(service.stop().success());
 }
 
 /// `SPANLEDGER_TEST_NAMES`, 30,000 of each kind if not set.
