@@ -8,11 +8,12 @@ use super::{
     Config, Counted,
     answers::Answers,
     family::{Family, Node, Request, Sums},
+    forgotten::Forgotten,
+    judge::{amend, complete},
     rule,
 };
 use crate::record::{
-    Amendment, Change, Context, Counted as Verdict, Link, MappedSpan, PipelineRequest, Record,
-    SpanId, SpanKey, TraceId,
+    Change, Context, Counted as Verdict, MappedSpan, Record, SpanId, SpanKey, TraceId,
 };
 
 /// A batch is one turn, or two where the store is asked; the newest few batches may still be on
@@ -30,6 +31,7 @@ pub struct Counter {
     turn: u64,
     /// Spans that started up to here (Unix ns) may be stored and not remembered.
     blind_until: i64,
+    forgotten: Forgotten,
     answers: Answers,
 }
 
@@ -43,6 +45,7 @@ impl Counter {
             turns: VecDeque::new(),
             turn: 0,
             blind_until: i64::MIN,
+            forgotten: Forgotten::default(),
             answers: Answers::default(),
         }
     }
@@ -65,10 +68,14 @@ impl Counter {
         let mut found: FxHashMap<TraceId, (i64, i64)> = FxHashMap::default();
         for span in spans {
             let matters = span.is_genai || !span.records.is_empty() || span.context.is_some();
-            let may_be_stored = is_shared || span.started_at <= self.blind_until;
-            if matters && may_be_stored && !self.families.contains_key(&span.key.trace_id) {
+            let trace_id = span.key.trace_id;
+            if !matters || self.families.contains_key(&trace_id) {
+                continue;
+            }
+            let is_old = span.started_at <= self.blind_until;
+            if is_shared || is_old || self.forgotten.has(trace_id) {
                 let (from, to) = found
-                    .entry(span.key.trace_id)
+                    .entry(trace_id)
                     .or_insert((span.started_at, span.started_at));
                 *from = span.started_at.min(*from);
                 *to = span.started_at.max(*to);
@@ -301,7 +308,9 @@ impl Counter {
                 && let Some((_, family)) = self.families.remove(&trace_id)
             {
                 self.spans -= family.nodes.len();
-                self.blind_until = self.blind_until.max(family.times().1);
+                if let Some(old) = self.forgotten.add(trace_id, family.times().1) {
+                    self.is_blind_until(old);
+                }
                 self.answers.remove(trace_id, &family);
                 is_recent |= turn + RECENT_TURNS >= self.turn;
             }
@@ -326,172 +335,5 @@ impl Counter {
                 }
             }
         }
-    }
-}
-
-/// Marks the spans that stand above a row.
-fn mark_ties(family: &mut Family) {
-    let mut above: FxHashSet<SpanId> = FxHashSet::default();
-    for (id, node) in family.nodes.iter() {
-        if node.facts.is_some() {
-            // Above one that was reached before, all were.
-            let mut ancestors = family.ancestors(id).map(|(id, _)| id);
-            while ancestors.next().is_some_and(|id| above.insert(id)) {}
-        }
-    }
-    for id in above {
-        if let Some(node) = family.nodes.get_mut(&id) {
-            node.is_tie = true;
-        }
-    }
-}
-
-/// Runs the rule over a trace; what changed for rows that have left becomes amendments.
-fn amend(trace_id: TraceId, family: &mut Family, out: &mut Counted) {
-    let verdicts = rule::verdicts(family);
-    mark_ties(family);
-    let is_genai = family.is_genai();
-    let mut ids: Vec<SpanId> = family.nodes.iter().map(|(id, _)| id).collect();
-    ids.sort_unstable();
-    for &id in &ids {
-        let has_rows = family.nodes.get(&id).is_some_and(|node| node.has_rows);
-        // Only rows have context to fill; other spans lend theirs.
-        let (context, parent_call) = match has_rows {
-            true => (family.full_context(id), family.parent_call(id)),
-            false => (None, None),
-        };
-        let Some(node) = family.nodes.get_mut(&id) else {
-            continue;
-        };
-        let key = SpanKey {
-            trace_id,
-            span_id: id,
-        };
-        let has_request = is_genai && node.request.is_some();
-        if node.emitted {
-            let mut change = |change| {
-                out.amendments.push(Amendment {
-                    key,
-                    started_at: node.started_at,
-                    change,
-                });
-            };
-            if let Some(&verdict) = verdicts.get(&id)
-                && verdict != node.verdict
-            {
-                change(if node.is_call_row() {
-                    Change::Counted(verdict)
-                } else {
-                    Change::RetrievalCounted(verdict)
-                });
-            }
-            if let Some(context) = &context
-                && node.told_context.as_ref() != Some(context)
-            {
-                change(Change::Context(context.clone()));
-            }
-            if let Some(parent) = parent_call.filter(|_| node.is_call_row())
-                && node.told_parent_call != Some(parent)
-            {
-                change(Change::ParentCall(SpanKey {
-                    trace_id,
-                    span_id: parent,
-                }));
-            }
-        }
-        node.verdict = verdicts.get(&id).copied().unwrap_or_default();
-        node.told_context = context;
-        node.told_parent_call = parent_call;
-        node.emitted = has_rows;
-        let ties_rows =
-            (node.is_tie && node.parent.is_some()) || node.is_genai || node.context.is_some();
-        if ties_rows && !has_rows && !has_request && !node.linked {
-            node.linked = true;
-            out.links.push(Link {
-                trace_id,
-                span_id: id,
-                parent_span_id: node.parent,
-                started_at: node.started_at,
-                role: node.role,
-                context: node.context.as_deref().cloned().unwrap_or_default(),
-            });
-        }
-    }
-    if is_genai {
-        requests(trace_id, family, &ids, &verdicts, out);
-    }
-}
-
-/// Lets the rows of requests go as soon as something of ours is in their trace, and keeps their
-/// sums right.
-fn requests(
-    trace_id: TraceId,
-    family: &mut Family,
-    ids: &[SpanId],
-    verdicts: &FxHashMap<SpanId, crate::record::Counted>,
-    out: &mut Counted,
-) {
-    let mut all = rule::sums(family, verdicts);
-    for &id in ids {
-        let Some(node) = family.nodes.get_mut(&id) else {
-            continue;
-        };
-        let started_at = node.started_at;
-        let Some(request) = node.request.as_mut() else {
-            continue;
-        };
-        let sums = request.base.plus(&all.remove(&id).unwrap_or_default(), 1.0);
-        if let Some(mut row) = request.held.take() {
-            fill_sums(&mut row, &sums);
-            out.records.push(Record::PipelineRequest(row));
-        } else if request.told != sums {
-            out.amendments.push(Amendment {
-                key: SpanKey {
-                    trace_id,
-                    span_id: id,
-                },
-                started_at,
-                change: Change::Request {
-                    stages: sums.stages,
-                    tokens: sums.tokens,
-                    cost: sums.cost,
-                },
-            });
-        }
-        request.told = sums;
-    }
-}
-
-fn fill_sums(row: &mut PipelineRequest, sums: &Sums) {
-    row.stages = sums.stages;
-    row.tokens = sums.tokens;
-    row.cost = sums.cost;
-}
-
-/// Writes what the tree knows into a record that is about to leave.
-fn complete(record: &mut Record, key: SpanKey, node: &Node) {
-    let context = match record {
-        Record::LlmCall(call) => {
-            call.counted = node.verdict;
-            call.parent_call_id = node.told_parent_call.map(|span_id| {
-                SpanKey {
-                    trace_id: key.trace_id,
-                    span_id,
-                }
-                .to_string()
-            });
-            &mut call.context
-        }
-        Record::Retrieval(retrieval) => {
-            retrieval.counted = node.verdict;
-            &mut retrieval.context
-        }
-        Record::SttEvent(event) => &mut event.context,
-        Record::CacheLookup(lookup) => &mut lookup.context,
-        Record::JsonParse(parse) => &mut parse.context,
-        Record::PipelineRequest(request) => &mut request.context,
-    };
-    if let Some(known) = &node.told_context {
-        context.fill_from(known);
     }
 }

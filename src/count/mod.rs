@@ -22,13 +22,17 @@
 //! |---|---|
 //! | `rule` | the rule, a pure function over one trace |
 //! | `family` | what is known of a trace: nodes, ancestors |
+//! | `forgotten` | which traces had to go |
 //! | `nodes` | the spans of a trace, by id |
 //! | `answers` | one call shown in several traces |
+//! | `judge` | what the rule changes in rows that leave, and in those that have left |
 //! | `counter` | batches in, records and amendments out; memory bounds |
 
 mod answers;
 mod counter;
 mod family;
+mod forgotten;
+mod judge;
 mod nodes;
 mod rule;
 

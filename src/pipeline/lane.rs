@@ -173,16 +173,16 @@ impl Lane {
         let span = tracing::info_span!("batch", lane = rows::LANE, entries = entries.len());
         let page = self.books.page(entries);
         let started = Instant::now();
-        span.in_scope(|| self.refiner.map(entries));
+        span.in_scope(|| at_length(|| self.refiner.map(entries)));
         let mapped = started.elapsed();
         self.ask_store().instrument(span.clone()).await;
         let started = Instant::now();
-        let mut refined = span.in_scope(|| self.refiner.count(entries));
+        let mut refined = span.in_scope(|| at_length(|| self.refiner.count(entries)));
         let took = mapped + started.elapsed();
         self.metrics
             .refined(rows::LANE, &refined, entries.len(), took);
         if old.is_empty() {
-            observed.observe(&refined, position, &self.metrics);
+            at_length(|| observed.observe(&refined, position, &self.metrics));
         }
         // Whoever goes on while the store is down must not wait for what waits for the store.
         drop(observed);
@@ -319,6 +319,12 @@ fn joined(
             Err(_) => Err(Stop::Told),
         },
     }
+}
+
+/// Works for milliseconds. Whoever waits behind this task on its thread, like the delivery that it
+/// just sent on its way, is taken over by another.
+fn at_length<T>(work: impl FnOnce() -> T) -> T {
+    tokio::task::block_in_place(work)
 }
 
 /// The next batch; `None` at the tail once draining.

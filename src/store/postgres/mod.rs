@@ -3,6 +3,7 @@
 
 mod copy;
 mod merge;
+mod nodelay;
 mod partitions;
 mod retention;
 
@@ -90,9 +91,14 @@ impl Postgres {
             options = options.options([("default_toast_compression", "lz4")]);
         }
         first.close().await?;
+        let port = options.get_port();
         let pool = PgPoolOptions::new()
             .max_connections(5)
             .acquire_timeout(CONNECT_TIMEOUT)
+            .after_connect(move |_, _| {
+                nodelay::set(port);
+                Box::pin(std::future::ready(Ok(())))
+            })
             .connect_lazy_with(options);
         MIGRATIONS.run(&pool).await?;
         self.partitions.forget();

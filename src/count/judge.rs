@@ -1,0 +1,178 @@
+//! The rule's outcome, written into rows that are about to leave, and told as changes to those that
+//! have left.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{
+    Counted,
+    family::{Family, Node, Sums},
+    rule,
+};
+use crate::record::{Amendment, Change, Link, PipelineRequest, Record, SpanId, SpanKey, TraceId};
+
+/// Marks the spans that stand above a row.
+fn mark_ties(family: &mut Family) {
+    let mut above: FxHashSet<SpanId> = FxHashSet::default();
+    for (id, node) in family.nodes.iter() {
+        if node.facts.is_some() {
+            // Above one that was reached before, all were.
+            let mut ancestors = family.ancestors(id).map(|(id, _)| id);
+            while ancestors.next().is_some_and(|id| above.insert(id)) {}
+        }
+    }
+    for id in above {
+        if let Some(node) = family.nodes.get_mut(&id) {
+            node.is_tie = true;
+        }
+    }
+}
+
+/// Runs the rule over a trace; what changed for rows that have left becomes amendments.
+pub(super) fn amend(trace_id: TraceId, family: &mut Family, out: &mut Counted) {
+    let verdicts = rule::verdicts(family);
+    mark_ties(family);
+    let is_genai = family.is_genai();
+    let mut ids: Vec<SpanId> = family.nodes.iter().map(|(id, _)| id).collect();
+    ids.sort_unstable();
+    for &id in &ids {
+        let has_rows = family.nodes.get(&id).is_some_and(|node| node.has_rows);
+        // Only rows have context to fill; other spans lend theirs.
+        let (context, parent_call) = match has_rows {
+            true => (family.full_context(id), family.parent_call(id)),
+            false => (None, None),
+        };
+        let Some(node) = family.nodes.get_mut(&id) else {
+            continue;
+        };
+        let key = SpanKey {
+            trace_id,
+            span_id: id,
+        };
+        let has_request = is_genai && node.request.is_some();
+        if node.emitted {
+            let mut change = |change| {
+                out.amendments.push(Amendment {
+                    key,
+                    started_at: node.started_at,
+                    change,
+                });
+            };
+            if let Some(&verdict) = verdicts.get(&id)
+                && verdict != node.verdict
+            {
+                change(if node.is_call_row() {
+                    Change::Counted(verdict)
+                } else {
+                    Change::RetrievalCounted(verdict)
+                });
+            }
+            if let Some(context) = &context
+                && node.told_context.as_ref() != Some(context)
+            {
+                change(Change::Context(context.clone()));
+            }
+            if let Some(parent) = parent_call.filter(|_| node.is_call_row())
+                && node.told_parent_call != Some(parent)
+            {
+                change(Change::ParentCall(SpanKey {
+                    trace_id,
+                    span_id: parent,
+                }));
+            }
+        }
+        node.verdict = verdicts.get(&id).copied().unwrap_or_default();
+        node.told_context = context;
+        node.told_parent_call = parent_call;
+        node.emitted = has_rows;
+        let ties_rows =
+            (node.is_tie && node.parent.is_some()) || node.is_genai || node.context.is_some();
+        if ties_rows && !has_rows && !has_request && !node.linked {
+            node.linked = true;
+            out.links.push(Link {
+                trace_id,
+                span_id: id,
+                parent_span_id: node.parent,
+                started_at: node.started_at,
+                role: node.role,
+                context: node.context.as_deref().cloned().unwrap_or_default(),
+            });
+        }
+    }
+    if is_genai {
+        requests(trace_id, family, &ids, &verdicts, out);
+    }
+}
+
+/// Lets the rows of requests go as soon as something of ours is in their trace, and keeps their
+/// sums right.
+fn requests(
+    trace_id: TraceId,
+    family: &mut Family,
+    ids: &[SpanId],
+    verdicts: &FxHashMap<SpanId, crate::record::Counted>,
+    out: &mut Counted,
+) {
+    let mut all = rule::sums(family, verdicts);
+    for &id in ids {
+        let Some(node) = family.nodes.get_mut(&id) else {
+            continue;
+        };
+        let started_at = node.started_at;
+        let Some(request) = node.request.as_mut() else {
+            continue;
+        };
+        let sums = request.base.plus(&all.remove(&id).unwrap_or_default(), 1.0);
+        if let Some(mut row) = request.held.take() {
+            fill_sums(&mut row, &sums);
+            out.records.push(Record::PipelineRequest(row));
+        } else if request.told != sums {
+            out.amendments.push(Amendment {
+                key: SpanKey {
+                    trace_id,
+                    span_id: id,
+                },
+                started_at,
+                change: Change::Request {
+                    stages: sums.stages,
+                    tokens: sums.tokens,
+                    cost: sums.cost,
+                },
+            });
+        }
+        request.told = sums;
+    }
+}
+
+fn fill_sums(row: &mut PipelineRequest, sums: &Sums) {
+    row.stages = sums.stages;
+    row.tokens = sums.tokens;
+    row.cost = sums.cost;
+}
+
+/// Writes what the tree knows into a record that is about to leave.
+pub(super) fn complete(record: &mut Record, key: SpanKey, node: &Node) {
+    let context = match record {
+        Record::LlmCall(call) => {
+            call.counted = node.verdict;
+            call.parent_call_id = node.told_parent_call.map(|span_id| {
+                SpanKey {
+                    trace_id: key.trace_id,
+                    span_id,
+                }
+                .to_string()
+            });
+            &mut call.context
+        }
+        Record::Retrieval(retrieval) => {
+            retrieval.counted = node.verdict;
+            &mut retrieval.context
+        }
+        Record::SttEvent(event) => &mut event.context,
+        Record::CacheLookup(lookup) => &mut lookup.context,
+        Record::JsonParse(parse) => &mut parse.context,
+        Record::PipelineRequest(request) => &mut request.context,
+    };
+    if let Some(known) = &node.told_context {
+        context.fill_from(known);
+    }
+}
