@@ -100,12 +100,11 @@ impl Incoming {
     async fn gather(&mut self, limits: &Limits<'_>) -> Result<(Bytes, Held), Outcome> {
         let announced = self.body.size_hint().exact();
         let announced = announced.and_then(|bytes| usize::try_from(bytes).ok());
-        let max_bytes = announced.map_or(limits.max_bytes, |bytes| bytes.min(limits.max_bytes));
         let held = limits.inflight.begin()?;
-        if announced.is_some() {
-            held.could_hold(max_bytes)?;
+        if let Some(bytes) = announced {
+            held.could_hold(bytes.min(limits.max_bytes))?;
         }
-        let mut gathered = Gathered::new(max_bytes, held);
+        let mut gathered = Gathered::new(limits.max_bytes, announced, held);
         while let Some(data) = self.next().await? {
             gathered.add(data)?;
         }

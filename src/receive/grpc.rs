@@ -169,7 +169,7 @@ impl Message {
         Ok(Self {
             coding,
             missing: length,
-            gathered: Gathered::new(length, held),
+            gathered: Gathered::new(limits.max_bytes, Some(length), held),
         })
     }
 

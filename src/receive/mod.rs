@@ -81,7 +81,7 @@ impl Default for Config {
             grpc_addr: SocketAddr::from(([127, 0, 0, 1], 4317)),
             http_addr: SocketAddr::from(([127, 0, 0, 1], 4318)),
             max_body_bytes: 64 << 20,
-            max_inflight_bytes: 64 << 20,
+            max_inflight_bytes: 66 << 20,
             body_timeout_seconds: 30,
             max_connections: 1024,
         }

@@ -51,16 +51,18 @@ pub(super) struct Gathered {
     whole: Option<Bytes>,
     pieces: Vec<u8>,
     max_bytes: usize,
+    announced: Option<usize>,
     held: Held,
 }
 
 impl Gathered {
-    /// Nothing yet, and at most `max_bytes`: the limit, or what was announced if that is less.
-    pub(super) fn new(max_bytes: usize, held: Held) -> Self {
+    /// Nothing yet, and at most what was announced; `max_bytes` if nothing was, or more.
+    pub(super) fn new(max_bytes: usize, announced: Option<usize>, held: Held) -> Self {
         Self {
             whole: None,
             pieces: Vec::new(),
-            max_bytes,
+            max_bytes: announced.map_or(max_bytes, |bytes| bytes.min(max_bytes)),
+            announced: announced.filter(|bytes| *bytes <= max_bytes),
             held,
         }
     }
@@ -73,9 +75,17 @@ impl Gathered {
             return Ok(());
         }
         if let Some(first) = self.whole.take() {
-            extend(&mut self.pieces, &first, self.max_bytes, &mut self.held)?;
+            self.extend(&first)?;
         }
-        extend(&mut self.pieces, &data, self.max_bytes, &mut self.held)
+        self.extend(&data)
+    }
+
+    fn extend(&mut self, data: &[u8]) -> Result<(), Outcome> {
+        let used = self.pieces.len();
+        // Who has sent an eighth of what it announced is taken at its word: the rest is copied once.
+        let announced = self.announced.filter(|bytes| used >= bytes / 8);
+        let (max_bytes, held) = (self.max_bytes, &mut self.held);
+        extend(&mut self.pieces, data, announced, max_bytes, held)
     }
 
     /// All of it, and its room.
@@ -85,10 +95,12 @@ impl Gathered {
     }
 }
 
-/// What is taken up is counted, used or not: it is doubled as it runs out.
+/// What is taken up is counted, used or not: it is doubled as it runs out, if there is no word of
+/// how much it will be.
 fn extend(
     buffer: &mut Vec<u8>,
     bytes: &[u8],
+    whole: Option<usize>,
     max_bytes: usize,
     held: &mut Held,
 ) -> Result<(), Outcome> {
@@ -99,7 +111,7 @@ fn extend(
     }
     if needed > room {
         let doubled = room.saturating_mul(2).max(FIRST_BYTES);
-        let wanted = doubled.min(max_bytes).max(needed);
+        let wanted = whole.unwrap_or(doubled).min(max_bytes).max(needed);
         held.grow(wanted - room)?;
         buffer.reserve_exact(wanted - used);
     }
@@ -163,7 +175,7 @@ fn read_all(mut from: impl Read, max_bytes: usize, held: &mut Held) -> Result<By
     loop {
         match from.read(&mut step) {
             Ok(0) => return Ok(unpacked.into()),
-            Ok(count) => extend(&mut unpacked, &step[..count], max_bytes, held)?,
+            Ok(count) => extend(&mut unpacked, &step[..count], None, max_bytes, held)?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(unreadable(error)),
         }

@@ -101,6 +101,9 @@ fn number(draw: &mut Draw<'_>) -> f64 {
     }
 }
 
+/// Seconds of audio that the mapper lets through, at most.
+const LONGEST: f64 = 366.0 * 86_400.0;
+
 /// Calls of every size, by any name: what the mapper lets through is at most 2^40 of a kind.
 fn charge(table: &Table, draw: &mut Draw<'_>) {
     let tokens = |draw: &mut Draw<'_>| match draw.below(4) {
@@ -121,7 +124,7 @@ fn charge(table: &Table, draw: &mut Draw<'_>) {
                     .to_owned(),
             }),
             service_tier: draw.once_in(3).then(|| "batch".to_owned()),
-            audio_seconds: draw.once_in(3).then(|| number(draw)),
+            audio_seconds: draw.once_in(3).then(|| number(draw).min(LONGEST)),
             usage: Usage {
                 prompt: tokens(draw),
                 completion: tokens(draw),
