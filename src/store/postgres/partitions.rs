@@ -11,34 +11,8 @@ use sqlx::{AssertSqlSafe, Executor, PgPool};
 use crate::store::{
     Error,
     days::{AHEAD, DaysOf},
+    tables::OF_A_DAY,
 };
-
-/// A table with a partition a day, and one for all other days.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Partitioned {
-    pub name: &'static str,
-    /// The column that says which day.
-    pub by: &'static str,
-}
-
-/// All of them: what is listed here gets its partitions, and retention lets them go.
-pub(super) const TABLES: [Partitioned; 8] = [
-    spans("llm_calls"),
-    spans("stt_logs"),
-    spans("retrievals"),
-    spans("cache_lookups"),
-    spans("json_parses"),
-    spans("pipeline_requests"),
-    spans("span_links"),
-    spans("message_texts"),
-];
-
-const fn spans(name: &'static str) -> Partitioned {
-    Partitioned {
-        name,
-        by: "started_at",
-    }
-}
 
 /// A new partition shuts everybody out for a moment, and everybody waits behind who waits for
 /// that. A query longer than this keeps the partition from being made.
@@ -58,17 +32,15 @@ pub(super) struct Partitions {
     known: Mutex<BTreeMap<NaiveDate, bool>>,
 }
 
-impl Partitioned {
-    /// The partition of a day.
-    pub fn partition(self, day: NaiveDate) -> String {
-        format!("{}_{}", self.name, day.format("%Y%m%d"))
-    }
+/// The partition of a day.
+pub(super) fn partition(table: &str, day: NaiveDate) -> String {
+    format!("{table}_{}", day.format("%Y%m%d"))
+}
 
-    /// The day of one of its partitions, by its name.
-    pub fn day(self, partition: &str) -> Option<NaiveDate> {
-        let day = partition.strip_prefix(self.name)?.strip_prefix('_')?;
-        NaiveDate::parse_from_str(day, "%Y%m%d").ok()
-    }
+/// The day of one of a table's partitions, by its name.
+pub(super) fn day(table: &str, partition: &str) -> Option<NaiveDate> {
+    let day = partition.strip_prefix(table)?.strip_prefix('_')?;
+    NaiveDate::parse_from_str(day, "%Y%m%d").ok()
 }
 
 impl Partitions {
@@ -124,14 +96,14 @@ impl Partitions {
 /// Makes a day's partitions; false if a table has none of that day.
 async fn make_all(pool: &PgPool, day: NaiveDate) -> Result<bool, Error> {
     let mut made = true;
-    for table in TABLES {
+    for table in OF_A_DAY {
         made &= make(pool, table, day).await?;
     }
     Ok(made)
 }
 
-async fn make(pool: &PgPool, table: Partitioned, day: NaiveDate) -> Result<bool, Error> {
-    let (name, partition) = (table.name, table.partition(day));
+async fn make(pool: &PgPool, table: &str, day: NaiveDate) -> Result<bool, Error> {
+    let partition = partition(table, day);
     // Making one that is there would still shut everybody out.
     if sqlx::query_scalar(EXISTS)
         .bind(&partition)
@@ -142,7 +114,7 @@ async fn make(pool: &PgPool, table: Partitioned, day: NaiveDate) -> Result<bool,
     }
     let next = day + Days::new(1);
     let create = format!(
-        "CREATE TABLE IF NOT EXISTS {partition} PARTITION OF {name} \
+        "CREATE TABLE IF NOT EXISTS {partition} PARTITION OF {table} \
          FOR VALUES FROM ('{day} 00:00:00+00') TO ('{next} 00:00:00+00') {SETTINGS}"
     );
     let mut tx = pool.begin().await?;

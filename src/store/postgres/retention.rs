@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use sqlx::{AssertSqlSafe, Executor, PgConnection, PgPool};
 
-use super::partitions::{Partitioned, TABLES};
+use super::partitions;
 use crate::store::{
     Error,
     days::{Clock, Keep},
     retention::{Gone, Known},
+    tables::OF_A_DAY,
 };
 
 const CAME: &str = "INSERT INTO far_days (day, came_at) SELECT unnest($1), CURRENT_TIMESTAMP \
@@ -63,12 +64,12 @@ pub(in crate::store) async fn known(pool: &PgPool, keep: Keep) -> Result<Known, 
         .execute(pool)
         .await?;
     let mut days = BTreeSet::new();
-    for table in TABLES {
+    for table in OF_A_DAY {
         let names: Vec<String> = sqlx::query_scalar(PARTITIONS)
-            .bind(table.name)
+            .bind(table)
             .fetch_all(pool)
             .await?;
-        days.extend(names.iter().filter_map(|name| table.day(name)));
+        days.extend(names.iter().filter_map(|name| partitions::day(table, name)));
     }
     let far: Vec<(NaiveDate, DateTime<Utc>)> = sqlx::query_as(FAR).fetch_all(pool).await?;
     let since = now - TimeDelta::days(keep.days().into());
@@ -89,7 +90,7 @@ pub(in crate::store) async fn drop_day(
     keep: Keep,
 ) -> Result<Gone, Error> {
     let mut gone = Gone::default();
-    for table in TABLES {
+    for table in OF_A_DAY {
         match drop_partition(pool, table, day, keep).await {
             Ok(None) => {}
             Ok(Some(bytes)) => {
@@ -105,10 +106,10 @@ pub(in crate::store) async fn drop_day(
     tx.execute(LONG).await?;
     let forget = sqlx::query(FORGET).bind(day).bind(keep.days());
     if forget.execute(&mut *tx).await?.rows_affected() > 0 {
-        for Partitioned { name, by } in TABLES {
+        for table in OF_A_DAY {
             let delete = format!(
-                "DELETE FROM {name}_default \
-                 WHERE {by} >= '{day} 00:00:00+00' AND {by} < '{next} 00:00:00+00'"
+                "DELETE FROM {table}_default WHERE started_at >= '{day} 00:00:00+00' \
+                 AND started_at < '{next} 00:00:00+00'"
             );
             gone.rows += tx.execute(AssertSqlSafe(delete)).await?.rows_affected();
         }
@@ -122,18 +123,18 @@ pub(in crate::store) async fn drop_day(
 /// Bytes that it took; `None` if there is none, or rows came for it from afar at this moment.
 async fn drop_partition(
     pool: &PgPool,
-    table: Partitioned,
+    table: &str,
     day: NaiveDate,
     keep: Keep,
 ) -> Result<Option<i64>, Error> {
-    let partition = table.partition(day);
+    let partition = partitions::partition(table, day);
     let size = || sqlx::query_scalar::<_, Option<i64>>(SIZE).bind(&partition);
     if size().fetch_one(pool).await?.is_none() {
         return Ok(None);
     }
     let mut tx = pool.begin().await?;
     tx.execute(LOCK_TIMEOUT).await?;
-    let lock = format!("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE", table.name);
+    let lock = format!("LOCK TABLE ONLY {table} IN ACCESS EXCLUSIVE MODE");
     tx.execute(AssertSqlSafe(lock)).await?;
     // With the lock, nobody is about to write, and no other process was first.
     let came = sqlx::query_scalar(CAME_SINCE).bind(day).bind(keep.days());

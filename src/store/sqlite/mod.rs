@@ -146,9 +146,10 @@ async fn insert<R>(
     table: &Table<R>,
     rows: &[&R],
 ) -> Result<Inserted, Error> {
-    let whole: Arc<str> = statement(table, ROWS.min(rows.len())).into();
+    let most = ROWS.min(rows.len());
+    let whole: Arc<str> = statement(table, most).into();
     let query_of = |chunk: &[&R]| match chunk.len() {
-        ROWS => filled(Arc::clone(&whole), table, chunk),
+        len if len == most => filled(Arc::clone(&whole), table, chunk),
         len => filled(statement(table, len).into(), table, chunk),
     };
     let mut chunks = rows.chunks(ROWS).peekable();

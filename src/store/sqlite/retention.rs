@@ -10,19 +10,9 @@ use crate::store::{
     Error,
     days::{Clock, Keep},
     retention::{Gone, Known},
+    tables::OF_A_DAY,
 };
 
-/// The tables whose rows are of a day, each with an index on `started_at`.
-const TABLES: [&str; 8] = [
-    "llm_calls",
-    "stt_logs",
-    "retrievals",
-    "cache_lookups",
-    "json_parses",
-    "pipeline_requests",
-    "span_links",
-    "message_texts",
-];
 /// Rows deleted at a time: some ten milliseconds of work.
 const ROWS: u64 = 500;
 /// Between two times, so that who writes has its turn.
@@ -80,7 +70,7 @@ pub(in crate::store) async fn known(
         .await?;
     let first = keep.first_day(now).unwrap_or(NaiveDate::MIN);
     let mut days = BTreeSet::new();
-    for table in TABLES {
+    for table in OF_A_DAY {
         let mut after = None;
         // From one day that has rows to the next, up to the first that stays.
         while let Some(day) = next_day(pool, table, after).await? {
@@ -127,7 +117,7 @@ pub(in crate::store) async fn drop_day(
     let mut gone = Gone::default();
     let since = text(since(keep, Utc::now()));
     let (from, to) = (day.to_string(), (day + Days::new(1)).to_string());
-    for table in TABLES {
+    for table in OF_A_DAY {
         // Up to the last of so many rows, and those of the same microsecond; none if rows came
         // from afar at this moment.
         let delete = format!(

@@ -24,6 +24,19 @@ pub(super) use retrievals::TABLE as RETRIEVALS;
 pub(super) use span_links::TABLE as SPAN_LINKS;
 pub(super) use stt_logs::TABLE as STT_LOGS;
 
+/// The tables whose rows are of a day, the one of `started_at`: Postgres has a partition for each
+/// and one for all other days, and retention lets old days go.
+pub(super) const OF_A_DAY: [&str; 8] = [
+    LLM_CALLS.name,
+    STT_LOGS.name,
+    RETRIEVALS.name,
+    CACHE_LOOKUPS.name,
+    JSON_PARSES.name,
+    PIPELINE_REQUESTS.name,
+    SPAN_LINKS.name,
+    MESSAGE_TEXTS.name,
+];
+
 use crate::record::{Cost, Header, Record, SpanId, SpanKey, TraceId, Unpriced};
 
 /// One value on its way into a store: text is clean, numbers are finite.

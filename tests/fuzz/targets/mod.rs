@@ -10,12 +10,14 @@
 //! | `spool_reader` | damaged segment files: the folder opens, what was not hit is handed out |
 //! | `prices` | price tables and other people's price files: no cost that is none |
 //! | `draw` `request` `json` | bytes to choices, choices to requests, requests to JSON |
+//! | `mutate` | inputs to inputs, without looking at what they cover |
 
 mod draw;
 mod json;
 mod request;
 
 pub mod map;
+pub mod mutate;
 pub mod otlp_json;
 pub mod otlp_wire;
 pub mod prices;
