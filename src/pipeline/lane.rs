@@ -323,7 +323,7 @@ fn joined(
 
 /// Works for milliseconds. Whoever waits behind this task on its thread, like the delivery that it
 /// just sent on its way, is taken over by another.
-fn at_length<T>(work: impl FnOnce() -> T) -> T {
+pub(super) fn at_length<T>(work: impl FnOnce() -> T) -> T {
     tokio::task::block_in_place(work)
 }
 

@@ -10,7 +10,10 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Config, Metrics, Refined, Refiner, lane::fill};
+use super::{
+    Config, Metrics, Refined, Refiner,
+    lane::{at_length, fill},
+};
 use crate::{
     record::Amendment,
     sink::prometheus::Prometheus,
@@ -127,8 +130,10 @@ impl Lookahead {
             let Some(position) = entries.last().map(|entry| entry.position) else {
                 continue;
             };
-            let refined = self.refiner.refine(&entries);
-            seen.observe(&refined, position, &self.metrics);
+            at_length(|| {
+                let refined = self.refiner.refine(&entries);
+                seen.observe(&refined, position, &self.metrics);
+            });
         }
     }
 }

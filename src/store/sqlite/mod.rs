@@ -11,7 +11,7 @@ use std::{
 };
 
 use sqlx::{
-    AssertSqlSafe, Sqlite as Sqlx, SqliteConnection, SqlitePool,
+    AssertSqlSafe, SqliteConnection, SqlitePool,
     query::Query,
     sqlite::{
         SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions,
@@ -52,7 +52,7 @@ impl Sqlite {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(30))
             .pragma("cache_size", "-32768")
-            // What undoes a failed statement; in a file, it costs a tenth of the time.
+            // What undoes a failed statement: else each large one makes a file, and deletes it.
             .pragma("temp_store", "MEMORY")
             // Ids are random, so each row changes a page of the index of its own; a log of 64 MB
             // writes such a page to the file once for many of its rows.
@@ -141,6 +141,7 @@ pub(super) async fn commit(
     Ok(committed)
 }
 
+/// Inserts what is not there yet, in the order given, around what is refused.
 async fn insert<R>(
     tx: &mut SqliteConnection,
     table: &Table<R>,
@@ -197,11 +198,12 @@ fn statement<R>(table: &Table<R>, rows: usize) -> String {
     format!("INSERT INTO {name} ({columns}) VALUES {rows} ON CONFLICT DO NOTHING")
 }
 
+/// The statement with the rows' values.
 fn filled<R>(
     statement: Arc<str>,
     table: &Table<R>,
     rows: &[&R],
-) -> Query<'static, Sqlx, SqliteArguments> {
+) -> Query<'static, sqlx::Sqlite, SqliteArguments> {
     // Full chunks share one statement; the rest is not worth a place in the cache.
     let mut query = sqlx::query(AssertSqlSafe(statement)).persistent(rows.len() == ROWS);
     for row in rows {

@@ -215,15 +215,15 @@ fn thousands_of_idle_connections_hold_nobody_up() {
     assert_eq!(files[3], files[4], "the soft limit is the hard one");
 
     // Those that rest keep their places. The others, more than there are places for, come and go:
-    // if all but a few places were taken, that would go on for a quarter of an hour.
+    // if all but a few places were taken, that would go on for a quarter of an hour. So most of
+    // those that rest come when the others have gone.
     let resting = 100;
     let each = (connections_that_may_be_held() - resting) / 4;
     let head = "GET /v1/traces HTTP/1.1\r\nHost: x\r\n";
     let open = |address: &str, text: &str| Slow::open(address, text, b"");
     let http = &service.otlp_http;
-    let mut rest: Vec<Slow> = (0..resting)
-        .map(|_| open(http, &format!("{head}\r\n")))
-        .collect();
+    let rested = || open(http, &format!("{head}\r\n"));
+    let mut rest: Vec<Slow> = (0..resting).map(|_| rested()).collect();
     let mut others: Vec<Slow> = (0..each)
         .flat_map(|_| {
             [
@@ -244,6 +244,9 @@ fn thousands_of_idle_connections_hold_nobody_up() {
         others.iter_mut().for_each(Slow::look);
         others.iter().all(|slow| slow.is_closed)
     });
+    rest.extend((0..each.min(900)).map(|_| rested()));
+    // Longer than a head may take, at 500 spans a second.
+    trial.sending.wait_for_more(6000);
     rest.iter_mut().for_each(Slow::look);
     assert!(rest.iter().all(|slow| !slow.is_closed));
     assert_eq!(trial.sending.progress().retries, 0);
