@@ -16,9 +16,9 @@ use crate::record::{
     Change, Context, Counted as Verdict, MappedSpan, Record, SpanId, SpanKey, TraceId,
 };
 
-/// A batch is one turn, or two where the store is asked; the newest few batches may still be on
-/// their way to it.
-const RECENT_TURNS: u64 = 6;
+/// A slice of a batch is one turn, or two where the store is asked; a batch has at most 17 slices
+/// (see `pipeline::refine`), and three batches may still be on their way to it.
+const RECENT_TURNS: u64 = 3 * 2 * 17;
 
 /// Counts each call once. One per lane; not shared.
 #[derive(Debug)]

@@ -18,7 +18,7 @@ use prometheus::{
     proto::MetricFamily,
 };
 
-use super::Refined;
+use super::refine::Bundle;
 use crate::{
     otlp::{self, Signal},
     spool::{Entry, Position, Spool},
@@ -69,9 +69,8 @@ impl Books {
         Ok(books)
     }
 
-    /// Opens a page for entries that are about to be mapped: their bytes are read soon again.
-    pub(super) fn page(&self, entries: &[Entry]) -> Page {
-        let mut page = Page::default();
+    /// Writes entries that are about to be mapped into a page: their bytes are read soon again.
+    pub(super) fn write(&self, page: &mut Page, entries: &[Entry]) {
         for entry in entries {
             let spans = spans_of(entry);
             match entry.position <= self.0.start {
@@ -79,18 +78,17 @@ impl Books {
                 false => page.handed_out += spans,
             }
         }
-        page.upto = entries.last().map(|entry| entry.position);
-        page
+        page.upto = entries.last().map(|entry| entry.position).or(page.upto);
     }
 
-    /// The entries of this page are delivered, as `refined`.
-    pub(super) fn delivered(&self, page: &Page, refined: &Refined) {
+    /// The entries of this page are delivered, as `bundle`.
+    pub(super) fn delivered(&self, page: &Page, bundle: &Bundle) {
         let mut sums = self.sums();
         sums.replayed += page.replayed;
         sums.handed_out += page.handed_out;
-        sums.stored += refined.spans - refined.duplicates.min(refined.spans);
-        sums.duplicate += refined.duplicates;
-        sums.rejected += refined.rejected;
+        sums.stored += bundle.spans - bundle.duplicates.min(bundle.spans);
+        sums.duplicate += bundle.duplicates;
+        sums.rejected += bundle.rejected;
         let appended = self.0.spool.appended();
         if page.upto >= appended.end {
             sums.lost = appended.spans.saturating_sub(sums.handed_out);

@@ -5,9 +5,13 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{Metrics, Refined, Rows, books, lane::Undelivered, refine::Part, rows};
+use super::{
+    Metrics, Rows, books,
+    lane::Undelivered,
+    refine::{Bundle, Part},
+    rows,
+};
 use crate::{
-    record::Record,
     spool::Position,
     store::{Ended, Turn},
 };
@@ -19,10 +23,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Told;
 
-/// A refined batch on its way.
+/// A batch on its way.
 #[derive(Debug)]
 pub(super) struct Parcel {
-    pub refined: Refined,
+    pub bundle: Bundle,
     pub page: books::Page,
     pub position: Position,
     /// When it may be stored.
@@ -62,7 +66,7 @@ impl Delivery {
         drain: CancellationToken,
     ) -> Result<Vec<Part>, Told> {
         let Parcel {
-            mut refined,
+            mut bundle,
             page,
             position,
             mut turn,
@@ -70,7 +74,7 @@ impl Delivery {
         } = parcel;
         let mut pause = Pause::default();
         let committed = loop {
-            match self.rows.deliver(&refined, position, &mut turn).await {
+            match self.rows.deliver(&bundle.batch, &mut turn).await {
                 Ok(committed) => break committed,
                 // What is wrong is told, and waited out, by the one whose turn it is.
                 Err(_) if !turn.has_come() => turn.come().await.map_err(|_| Told)?,
@@ -80,15 +84,15 @@ impl Delivery {
         if self.stuck.send_replace(false) {
             tracing::info!(lane = rows::LANE, "delivers again");
         }
-        self.metrics.delivered(rows::LANE, refined.spans);
-        self.books.delivered(&page, &refined);
+        self.metrics.delivered(rows::LANE, bundle.spans);
+        self.books.delivered(&page, &bundle);
         self.passed.send_replace(Some(position));
         ended.tell();
-        let mut open = std::mem::take(&mut refined.open);
+        let mut open = std::mem::take(&mut bundle.open);
         if committed.duplicates > 0 {
             // Somebody stored a row first, and what it says is not what was judged here.
-            let headers = refined.records.iter().map(Record::header);
-            open.extend(headers.map(|h| (h.trace_id, h.started_at, h.started_at)));
+            let rows = bundle.batch.rows.starts().iter();
+            open.extend(rows.map(|&(trace_id, started_at)| (trace_id, started_at, started_at)));
         }
         Ok(open)
     }

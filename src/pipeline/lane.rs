@@ -13,15 +13,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
-    Books, Config, Metrics, Observed, Refined, Refiner, Rows,
+    Books, Config, Metrics, Observed, Refiner, Rows,
+    books::Page,
     deliver::{Delivery, Parcel, Pause, Told},
+    observed::Seen,
     recount::Recount,
-    refine::Part,
+    refine::{Bundle, Part, slice},
     rows,
 };
 use crate::{
     spool::{self, Entry, Position, Reader, Spool},
-    store::Turn,
+    store::{Batch, Turn},
 };
 
 /// Batches on their way at once.
@@ -49,7 +51,7 @@ pub struct Lane {
     turn: Turn,
     recount: Recount,
     /// What looking again brought and could not be written yet.
-    late: Refined,
+    late: Batch,
     /// Whether others write to the store, and when that was asked.
     shared: Option<(bool, Instant)>,
 }
@@ -88,7 +90,7 @@ impl Lane {
             in_flight: JoinSet::new(),
             turn: Turn::default(),
             recount: Recount::default(),
-            late: Refined::default(),
+            late: Batch::default(),
             shared: None,
         }
     }
@@ -158,7 +160,8 @@ impl Lane {
     /// Refines entries, and sends them on their way once there is room. Takes as many
     /// as the metrics have all seen, or none of them; says how many.
     async fn take(&mut self, entries: &[Entry], drain: &CancellationToken) -> Result<usize, Stop> {
-        if self.is_shared().await {
+        let is_shared = self.is_shared().await;
+        if is_shared {
             // What the store is asked must include what was stored last.
             self.landed().await?;
         }
@@ -166,35 +169,37 @@ impl Lane {
         let mut observed = observed.lock().await;
         let seen = observed.seen_of(entries);
         let (old, new) = entries.split_at(seen);
-        let entries = if old.is_empty() { new } else { old };
-        let Some(position) = entries.last().map(|entry| entry.position) else {
-            return Ok(0);
+        let (entries, is_old) = if old.is_empty() {
+            (new, false)
+        } else {
+            (old, true)
         };
         let span = tracing::info_span!("batch", lane = rows::LANE, entries = entries.len());
-        let page = self.books.page(entries);
-        let started = Instant::now();
-        span.in_scope(|| at_length(|| self.refiner.map(entries)));
-        let mapped = started.elapsed();
-        self.ask_store().instrument(span.clone()).await;
-        let started = Instant::now();
-        let mut refined = span.in_scope(|| at_length(|| self.refiner.count(entries)));
-        let took = mapped + started.elapsed();
-        self.metrics
-            .refined(rows::LANE, &refined, entries.len(), took);
-        if old.is_empty() {
-            at_length(|| observed.observe(&refined, position, &self.metrics));
+        let mut bundle = Bundle {
+            batch: std::mem::take(&mut self.late),
+            ..Bundle::default()
+        };
+        let (mut page, mut taken, mut is_forgotten) = (Page::default(), 0, false);
+        while let Some(rest) = entries.get(taken..).filter(|rest| !rest.is_empty())
+            && !is_forgotten
+        {
+            let (now, _) = rest.split_at(slice(rest, self.config.batch_bytes));
+            let seen = (!is_old).then_some(&mut *observed);
+            let refined = self.refine(now, is_shared, (&mut bundle, &mut page), seen);
+            is_forgotten = refined.instrument(span.clone()).await;
+            taken += now.len();
         }
         // Whoever goes on while the store is down must not wait for what waits for the store.
         drop(observed);
-        let late = std::mem::take(&mut self.late);
-        refined.amendments.splice(0..0, late.amendments);
-        refined.records.splice(0..0, late.records);
-        refined.links.splice(0..0, late.links);
-        let is_forgotten = refined.is_forgotten;
+        let Some(position) = taken.checked_sub(1).and_then(|last| entries.get(last)) else {
+            return Ok(0);
+        };
+        let position = position.position;
+        bundle.batch.checkpoint = Some(self.delivery.rows.checkpoint(position));
         self.land(IN_FLIGHT - 1).await?;
         let (ended, next) = Turn::next();
         let parcel = Parcel {
-            refined,
+            bundle,
             page,
             position,
             turn: std::mem::replace(&mut self.turn, next),
@@ -205,7 +210,39 @@ impl Lane {
         if is_forgotten {
             self.landed().await?;
         }
-        Ok(entries.len())
+        Ok(taken)
+    }
+
+    /// Refines a slice of a batch into its bundle; the metrics see it, unless they have. Says
+    /// whether the memory has no room for what is not stored yet.
+    async fn refine(
+        &mut self,
+        entries: &[Entry],
+        is_shared: bool,
+        (bundle, page): (&mut Bundle, &mut Page),
+        seen: Option<&mut Seen>,
+    ) -> bool {
+        let started = Instant::now();
+        let strangers = at_length(|| {
+            self.books.write(page, entries);
+            self.refiner.map(entries);
+            self.refiner.strangers(is_shared)
+        });
+        let mapped = started.elapsed();
+        self.ask_store(strangers).await;
+        let started = Instant::now();
+        at_length(|| {
+            let refined = self.refiner.count(entries);
+            let took = mapped + started.elapsed();
+            self.metrics
+                .refined(rows::LANE, &refined, entries.len(), took);
+            if let (Some(seen), Some(last)) = (seen, entries.last()) {
+                seen.observe(&refined, last.position, &self.metrics);
+            }
+            let is_forgotten = refined.is_forgotten;
+            bundle.add(refined);
+            is_forgotten
+        })
     }
 
     /// Waits until every batch on its way has arrived.
@@ -230,11 +267,9 @@ impl Lane {
         }
     }
 
-    /// Recalls what the store knows of the mapped traces and the memory doesn't. Where the store
+    /// Recalls what the store knows of these traces and the memory doesn't. Where the store
     /// does not answer, the traces are judged by what is known and looked at again later.
-    async fn ask_store(&mut self) {
-        let is_shared = self.is_shared().await;
-        let strangers = self.refiner.strangers(is_shared);
+    async fn ask_store(&mut self, strangers: Vec<Part>) {
         if strangers.is_empty() {
             return;
         }
@@ -265,10 +300,9 @@ impl Lane {
         let counted = self.refiner.counter().reconcile(stored);
         self.observed.lock().await.recounted(&counted.amendments);
         self.late.amendments.extend(counted.amendments);
-        self.late.records.extend(counted.records);
-        self.late.links.extend(counted.links);
+        self.late.rows.add(counted.records, &counted.links);
         match self.delivery.rows.put_right(&self.late, &parts).await {
-            Ok(()) => self.late = Refined::default(),
+            Ok(()) => self.late = Batch::default(),
             Err(error) => tracing::warn!(
                 %error,
                 "can't put the counting of stored calls right; the next batch will"

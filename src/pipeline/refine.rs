@@ -11,9 +11,15 @@ use crate::{
     price::Table,
     record::{Amendment, CallContent, Link, LlmCall, Record, SpanKey, TraceId},
     spool::Entry,
+    store::Batch,
 };
 
-/// What a batch of entries became.
+/// Bytes of requests that are refined together.
+const SLICE_BYTES: usize = 64 * 1024;
+/// Slices of one batch, at most; the counter relies on it (see `count::counter`).
+const MOST_SLICES: usize = 16;
+
+/// What entries became.
 #[derive(Debug, Default)]
 pub struct Refined {
     /// New rows.
@@ -41,6 +47,42 @@ pub struct Refined {
 
 /// A trace, and within which bounds its known spans started, Unix ns.
 pub type Part = (TraceId, i64, i64);
+
+/// What was refined of a batch so far, in the form that the store takes.
+#[derive(Debug, Default)]
+pub(super) struct Bundle {
+    pub batch: Batch,
+    pub spans: u64,
+    pub rejected: u64,
+    pub duplicates: u64,
+    pub open: Vec<Part>,
+}
+
+impl Bundle {
+    /// Adds what entries became; their records are let go.
+    pub fn add(&mut self, refined: Refined) {
+        self.batch.rows.add(refined.records, &refined.links);
+        self.batch.contents.extend(refined.contents);
+        self.batch.amendments.extend(refined.amendments);
+        self.spans += refined.spans;
+        self.rejected += refined.rejected;
+        self.duplicates += refined.duplicates;
+        self.open.extend(refined.open);
+    }
+}
+
+/// How many of these entries are refined together: whole requests, as few as are worth it, so that
+/// what they become is still in the processor's cache when it is packed.
+pub(super) fn slice(entries: &[Entry], batch_bytes: usize) -> usize {
+    let enough = SLICE_BYTES.max(batch_bytes / MOST_SLICES);
+    let mut bytes = 0;
+    let few = entries.iter().take_while(|entry| {
+        let goes_on = bytes < enough;
+        bytes += entry.body.len();
+        goes_on
+    });
+    few.count()
+}
 
 /// The pure stations, with what they remember.
 pub struct Refiner {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     lane::Undelivered,
-    refine::{Part, Refined, Refiner},
+    refine::{Part, Refiner},
 };
 use crate::{
     record::{MappedSpan, TraceId},
@@ -103,42 +103,29 @@ impl Rows {
 
     /// Writes what looking again brought, then sums the requests of these traces anew: no process
     /// alone knows what lies below them.
-    pub(super) async fn put_right(
-        &self,
-        late: &Refined,
-        parts: &[Part],
-    ) -> Result<(), Undelivered> {
-        let batch = Batch {
-            records: &late.records,
-            links: &late.links,
-            amendments: &late.amendments,
-            ..Batch::default()
-        };
-        self.store.commit(&batch).await.map_err(undelivered)?;
+    pub(super) async fn put_right(&self, late: &Batch, parts: &[Part]) -> Result<(), Undelivered> {
+        self.store.commit(late).await.map_err(undelivered)?;
         let traces: Vec<TraceId> = parts.iter().map(|(id, ..)| *id).collect();
         self.store.sum_requests(&traces).await.map_err(undelivered)
     }
 
-    /// Delivers everything up to `position`, whole or not at all, after what comes before it.
+    /// What says that everything up to `position` is stored.
+    pub(super) fn checkpoint(&self, position: Position) -> Checkpoint {
+        Checkpoint {
+            spool_id: self.spool_id.clone(),
+            lane: LANE,
+            position,
+        }
+    }
+
+    /// Delivers a batch, whole or not at all, after what comes before it.
     pub(super) async fn deliver(
         &self,
-        refined: &Refined,
-        position: Position,
+        batch: &Batch,
         turn: &mut Turn,
     ) -> Result<Committed, Undelivered> {
         self.connected().await?;
-        let batch = Batch {
-            records: &refined.records,
-            links: &refined.links,
-            contents: &refined.contents,
-            amendments: &refined.amendments,
-            checkpoint: Some(Checkpoint {
-                spool_id: self.spool_id.clone(),
-                lane: LANE,
-                position,
-            }),
-        };
-        let committed = self.store.commit_in_turn(&batch, turn).await;
+        let committed = self.store.commit_in_turn(batch, turn).await;
         committed.map_err(undelivered)
     }
 }

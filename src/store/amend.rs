@@ -205,14 +205,14 @@ pub(super) async fn is_shared(pool: &PgPool, spool_id: &str) -> Result<bool, Err
 }
 
 /// The statements that a batch needs, each with its array.
-fn changes(batch: &Batch<'_>) -> Vec<(Sql, String)> {
+fn changes(batch: &Batch) -> Vec<(Sql, String)> {
     let mut kinds: [Changes; 5] = Default::default();
     let [counted, retrieval, parents, requests, contexts] = &mut kinds;
     for Amendment {
         key,
         started_at,
         change,
-    } in batch.amendments
+    } in &batch.amendments
     {
         let kind = match change {
             Change::Counted(_) => &mut *counted,
@@ -296,7 +296,7 @@ fn position(segment: i64, offset: i64) -> Position {
 macro_rules! amend {
     ($name:ident, $store:ident, $connection:ty, $resume:ident, $pool:ty) => {
         /// A batch's changes to stored rows, and its checkpoint.
-        pub(super) async fn $name(tx: &mut $connection, batch: &Batch<'_>) -> Result<(), Error> {
+        pub(super) async fn $name(tx: &mut $connection, batch: &Batch) -> Result<(), Error> {
             for (sql, list) in changes(batch) {
                 sqlx::query(sql.$store).bind(list).execute(&mut *tx).await?;
             }

@@ -13,7 +13,7 @@ use super::{
     Error, Sql,
     tables::{history_json, rfc3339},
 };
-use crate::record::{CallContent, LlmCall, SpanKey};
+use crate::record::{CallContent, SpanKey};
 
 // The events of one call are merged before they come here: DO UPDATE may not touch a row twice.
 const KEEP: Sql = Sql {
@@ -151,9 +151,9 @@ fn merged(contents: &[CallContent]) -> String {
     Value::Array(rows.into_values().collect()).to_string()
 }
 
-fn keys(calls: &[&LlmCall], contents: &[CallContent]) -> String {
-    let calls = calls.iter().map(|call| call.header.key());
-    let keys: BTreeSet<SpanKey> = calls.chain(contents.iter().map(|c| c.key)).collect();
+fn keys(calls: &[SpanKey], contents: &[CallContent]) -> String {
+    let contents = contents.iter().map(|content| content.key);
+    let keys: BTreeSet<SpanKey> = calls.iter().copied().chain(contents).collect();
     let keys = keys.iter().map(
         |key| json!({ "trace_id": key.trace_id.to_string(), "span_id": key.span_id.to_string() }),
     );
@@ -190,7 +190,7 @@ macro_rules! content {
         /// Keeps a batch's content, then joins what has found its call.
         pub(super) async fn $store(
             tx: &mut $connection,
-            calls: &[&LlmCall],
+            calls: &[SpanKey],
             contents: &[CallContent],
         ) -> Result<(), Error> {
             if !contents.is_empty() {

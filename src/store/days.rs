@@ -58,29 +58,19 @@ pub(super) struct DaysOf {
 }
 
 impl DaysOf {
-    pub fn batch(batch: &Batch<'_>, keep: Keep) -> Self {
+    pub fn batch(batch: &Batch, keep: Keep) -> Self {
         let mut days = Self::default();
-        let mut last = (i64::MIN, i64::MIN);
-        for header in batch.records.iter().map(|record| record.header()) {
-            let day_number = |ns: i64| ns.div_euclid(86_400_000_000_000);
-            let pair = (
-                day_number(header.started_at),
-                day_number(header.received_at),
-            );
-            if pair == last {
-                continue;
-            }
-            last = pair;
-            days.add(day(header.started_at), day(header.received_at), keep);
+        let rows = &batch.rows;
+        for (started, received) in &rows.days {
+            days.add(date(*started), date(*received), keep);
         }
         // Links don't say when they were received; the batch's other rows, or now, stand for it.
-        let newest = batch.records.iter().map(|r| r.header().received_at).max();
-        let received = newest.map_or_else(|| Utc::now().date_naive(), day);
-        for link in batch.links {
-            days.add(day(link.started_at), received, keep);
+        let received = rows.newest.map_or_else(|| Utc::now().date_naive(), day);
+        for started in &rows.link_days {
+            days.add(date(*started), received, keep);
         }
         // The texts of content are stored for the day it came.
-        for content in batch.contents {
+        for content in &batch.contents {
             let came = day(content.received_at);
             days.add(came, came, keep);
         }
@@ -99,6 +89,11 @@ impl DaysOf {
 
 fn day(unix_ns: i64) -> NaiveDate {
     DateTime::from_timestamp_nanos(unix_ns).date_naive()
+}
+
+/// From days since 1970: of a time in nanoseconds, so it can be told.
+fn date(days: i64) -> NaiveDate {
+    NaiveDate::default() + TimeDelta::days(days)
 }
 
 /// What is known of a store's clock.

@@ -8,7 +8,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `tables` | the one list of tables and columns |
+//! | `tables` | the one list of tables and columns; rows packed |
+//! | `rows` | the rows of a batch, by table |
 //! | `amend` | changes to stored rows; checkpoints |
 //! | `content` | content that came apart from its call |
 //! | `texts` | which texts of earlier messages are new |
@@ -30,6 +31,7 @@ mod postgres;
 mod recent;
 mod recost;
 mod retention;
+mod rows;
 mod sqlite;
 mod tables;
 mod texts;
@@ -48,11 +50,12 @@ pub use error::Error;
 pub use recent::Wanted;
 pub use recost::Repriced;
 pub use retention::{Due, Gone, Waits};
+pub use rows::PackedRows;
 pub use tables::row;
 pub use turn::{Ended, Turn};
 
 use crate::{
-    record::{Amendment, CallContent, Link, MappedSpan, Record, TraceId},
+    record::{Amendment, CallContent, MappedSpan, TraceId},
     spool::Position,
 };
 
@@ -67,15 +70,13 @@ pub struct Config {
 
 /// What one commit writes.
 #[derive(Debug, Clone, Default)]
-pub struct Batch<'a> {
+pub struct Batch {
     /// New rows.
-    pub records: &'a [Record],
-    /// Spans that tie rows together.
-    pub links: &'a [Link],
+    pub rows: PackedRows,
     /// Content of calls.
-    pub contents: &'a [CallContent],
-    /// Changes to stored rows.
-    pub amendments: &'a [Amendment],
+    pub contents: Vec<CallContent>,
+    /// Changes to stored rows, those of this batch included.
+    pub amendments: Vec<Amendment>,
     /// How far the lane is with this.
     pub checkpoint: Option<Checkpoint>,
 }
@@ -207,17 +208,13 @@ impl Store {
     }
 
     /// Writes a batch, whole or not at all.
-    pub async fn commit(&self, batch: &Batch<'_>) -> Result<Committed, Error> {
+    pub async fn commit(&self, batch: &Batch) -> Result<Committed, Error> {
         self.commit_in_turn(batch, &mut Turn::default()).await
     }
 
     /// The same while an earlier batch is still being written: what is committed is always
     /// everything up to some batch. Postgres takes the rows meanwhile; SQLite has one writer.
-    pub async fn commit_in_turn(
-        &self,
-        batch: &Batch<'_>,
-        turn: &mut Turn,
-    ) -> Result<Committed, Error> {
+    pub async fn commit_in_turn(&self, batch: &Batch, turn: &mut Turn) -> Result<Committed, Error> {
         let timer = self.metrics.commit_seconds.start_timer();
         let (texts, metrics) = (&self.texts, &self.metrics);
         let committed = match (&self.backend, self.pool()) {
@@ -385,63 +382,11 @@ impl Store {
     }
 }
 
-/// What [`Store::commit`] sends to Postgres of a batch's rows: a whole COPY BINARY stream for each
-/// table that gets any. Commits send it in pieces; the benchmark measures the making of it.
-pub fn copy_streams(batch: &Batch<'_>) -> Vec<(&'static str, Vec<u8>)> {
-    postgres::copy_streams(batch)
-}
-
 /// A statement for each store.
 struct Sql {
     sqlite: &'static str,
     postgres: &'static str,
 }
-
-/// The records of a batch, by table.
-#[derive(Default)]
-struct ByTable<'a> {
-    calls: Vec<&'a crate::record::LlmCall>,
-    speech: Vec<&'a crate::record::SttEvent>,
-    retrievals: Vec<&'a crate::record::Retrieval>,
-    lookups: Vec<&'a crate::record::CacheLookup>,
-    parses: Vec<&'a crate::record::JsonParse>,
-    requests: Vec<&'a crate::record::PipelineRequest>,
-    links: Vec<&'a Link>,
-}
-
-impl<'a> ByTable<'a> {
-    fn of(batch: &Batch<'a>) -> Self {
-        let mut rows = Self {
-            links: batch.links.iter().collect(),
-            ..Self::default()
-        };
-        for record in batch.records {
-            match record {
-                Record::LlmCall(row) => rows.calls.push(row),
-                Record::SttEvent(row) => rows.speech.push(row),
-                Record::Retrieval(row) => rows.retrievals.push(row),
-                Record::CacheLookup(row) => rows.lookups.push(row),
-                Record::JsonParse(row) => rows.parses.push(row),
-                Record::PipelineRequest(row) => rows.requests.push(row),
-            }
-        }
-        rows
-    }
-}
-
-/// Runs `$insert!(TABLE, rows)` for every table.
-macro_rules! each_table {
-    ($rows:expr, $insert:ident) => {
-        $insert!(crate::store::tables::LLM_CALLS, $rows.calls);
-        $insert!(crate::store::tables::STT_LOGS, $rows.speech);
-        $insert!(crate::store::tables::RETRIEVALS, $rows.retrievals);
-        $insert!(crate::store::tables::CACHE_LOOKUPS, $rows.lookups);
-        $insert!(crate::store::tables::JSON_PARSES, $rows.parses);
-        $insert!(crate::store::tables::PIPELINE_REQUESTS, $rows.requests);
-        $insert!(crate::store::tables::SPAN_LINKS, $rows.links);
-    };
-}
-use each_table;
 
 /// What inserting into one table did.
 #[derive(Debug, Default)]

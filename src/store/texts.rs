@@ -9,8 +9,11 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Batch, tables::DayText};
-use crate::record::{History, Record, TextHash};
+use super::{
+    Batch,
+    tables::{DayText, MESSAGE_TEXTS, Packed},
+};
+use crate::record::{History, TextHash};
 
 /// Texts remembered, in each of two generations: 24 bytes each.
 const MOST: usize = 50_000;
@@ -30,7 +33,7 @@ struct Generations {
 impl Known {
     /// The batch's texts that are not known to be stored, each once, in the order of their keys:
     /// two processes that write the same ones wait for each other in one direction only.
-    pub fn fresh(&self, batch: &Batch<'_>) -> Vec<DayText> {
+    pub fn fresh(&self, batch: &Batch) -> Vec<DayText> {
         let mut histories = histories(batch).peekable();
         if histories.peek().is_none() {
             return Vec::new();
@@ -85,13 +88,20 @@ impl Generations {
     }
 }
 
+/// The rows of texts.
+pub(super) fn packed(texts: &[DayText]) -> Packed {
+    let mut rows = Packed::new(&MESSAGE_TEXTS);
+    texts
+        .iter()
+        .for_each(|text| rows.push(&MESSAGE_TEXTS, text));
+    rows
+}
+
 /// The histories of a batch, each with the time whose day its texts are stored for. Content whose
 /// call is not there yet has none but its own.
-fn histories<'a>(batch: &Batch<'a>) -> impl Iterator<Item = (i64, &'a History)> {
-    let of_calls = batch.records.iter().filter_map(|record| match record {
-        Record::LlmCall(call) => Some((call.header.started_at, call.history.as_deref()?)),
-        _ => None,
-    });
+fn histories(batch: &Batch) -> impl Iterator<Item = (i64, &History)> {
+    let of_calls = batch.rows.histories.iter();
+    let of_calls = of_calls.map(|(started_at, history)| (*started_at, &**history));
     let of_contents = batch.contents.iter();
     of_calls.chain(of_contents.filter_map(|c| Some((c.received_at, c.history.as_deref()?))))
 }

@@ -2,10 +2,12 @@
 //!
 //! A slice that is refused is halved until the row that is the reason stands alone.
 
+use std::ops::Range;
+
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
 use super::copy;
-use crate::store::{Error, Inserted, Refused, tables::Table};
+use crate::store::{Error, Inserted, Refused, tables::Packed};
 
 /// How a slice gets into its table.
 enum Way {
@@ -20,12 +22,8 @@ enum Way {
 }
 
 /// Inserts what is not there yet by way of a temporary table.
-pub(super) async fn staged<R>(
-    tx: &mut PgConnection,
-    table: &Table<R>,
-    rows: &[&R],
-) -> Result<Inserted, Error> {
-    let (name, columns) = (table.name, table.column_list());
+pub(super) async fn staged(tx: &mut PgConnection, rows: &Packed) -> Result<Inserted, Error> {
+    let (name, columns) = (rows.name, rows.column_list());
     let stage = format!("stage_{name}");
     let create = format!("CREATE TEMP TABLE IF NOT EXISTS {stage} (LIKE {name}) ON COMMIT DROP");
     tx.execute(AssertSqlSafe(create)).await?;
@@ -38,37 +36,28 @@ pub(super) async fn staged<R>(
         merge,
         clear,
     };
-    by_halves(tx, table, rows, &way).await
+    by_halves(tx, rows, &way).await
 }
 
 /// Inserts what is not there yet, in the order given.
-pub(super) async fn direct<R>(
-    tx: &mut PgConnection,
-    table: &Table<R>,
-    rows: &[&R],
-) -> Result<Inserted, Error> {
+pub(super) async fn direct(tx: &mut PgConnection, rows: &Packed) -> Result<Inserted, Error> {
     if rows.is_empty() {
         return Ok(Inserted::default());
     }
-    let (name, columns) = (table.name, table.column_list());
+    let (name, columns) = (rows.name, rows.column_list());
     let merge = format!(
         "INSERT INTO {name} ({columns}) SELECT {columns} \
          FROM jsonb_populate_recordset(NULL::{name}, $1::jsonb) ON CONFLICT DO NOTHING"
     );
-    by_halves(tx, table, rows, &Way::Direct { merge }).await
+    by_halves(tx, rows, &Way::Direct { merge }).await
 }
 
-async fn by_halves<R>(
-    tx: &mut PgConnection,
-    table: &Table<R>,
-    rows: &[&R],
-    way: &Way,
-) -> Result<Inserted, Error> {
+async fn by_halves(tx: &mut PgConnection, rows: &Packed, way: &Way) -> Result<Inserted, Error> {
     let mut inserted = Inserted::default();
-    let mut open = vec![rows];
+    let mut open = vec![0..rows.len()];
     while let Some(slice) = open.pop() {
         tx.execute("SAVEPOINT merge").await?;
-        match merge(tx, table, slice, way).await {
+        match merge(tx, rows, slice.clone(), way).await {
             Ok(fresh) => {
                 tx.execute("RELEASE SAVEPOINT merge").await?;
                 inserted.inserted += fresh;
@@ -76,17 +65,16 @@ async fn by_halves<R>(
             }
             Err(error) if error.is_about_data() => {
                 tx.execute("ROLLBACK TO SAVEPOINT merge").await?;
-                match slice {
-                    [row] => inserted.refused.push(Refused {
-                        table: table.name,
-                        row: table.to_json(row),
+                if slice.len() <= 1 {
+                    inserted.refused.push(Refused {
+                        table: rows.name,
+                        row: rows.to_json(slice.start),
                         reason: error.to_string(),
-                    }),
-                    _ => {
-                        // The first half first: of two rows with one key the first one stays.
-                        let (first, second) = slice.split_at(slice.len() / 2);
-                        open.extend([second, first]);
-                    }
+                    });
+                } else {
+                    // The first half first: of two rows with one key the first one stays.
+                    let middle = slice.start + slice.len() / 2;
+                    open.extend([middle..slice.end, slice.start..middle]);
                 }
             }
             Err(error) => return Err(error),
@@ -96,10 +84,10 @@ async fn by_halves<R>(
 }
 
 /// Says how many rows were not there.
-async fn merge<R>(
+async fn merge(
     tx: &mut PgConnection,
-    table: &Table<R>,
-    slice: &[&R],
+    rows: &Packed,
+    slice: Range<usize>,
     way: &Way,
 ) -> Result<u64, Error> {
     let merged = match way {
@@ -108,13 +96,13 @@ async fn merge<R>(
             merge,
             clear,
         } => {
-            copy::copy(tx, stage, table, slice).await?;
+            copy::some(tx, stage, rows, slice).await?;
             let merged = tx.execute(AssertSqlSafe(merge.clone())).await?;
             tx.execute(AssertSqlSafe(clear.clone())).await?;
             merged
         }
         Way::Direct { merge } => {
-            let rows = slice.iter().map(|row| table.to_json(row)).collect();
+            let rows = slice.map(|row| rows.to_json(row)).collect();
             let rows = serde_json::Value::Array(rows).to_string();
             let query = sqlx::query(AssertSqlSafe(merge.clone())).bind(rows);
             query.execute(tx).await?

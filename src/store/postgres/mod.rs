@@ -21,12 +21,10 @@ use sqlx::{
 };
 
 use super::{
-    Batch, ByTable, Committed, Error, Inserted, Refused, Turn, amend, content,
+    Batch, Committed, Error, Inserted, Refused, Turn, amend, content,
     days::{DaysOf, Keep},
-    each_table,
     metrics::Metrics,
-    tables::{DayText, MESSAGE_TEXTS},
-    texts::Known,
+    texts::{self, Known},
 };
 
 pub(super) use retention::{drop_day, known};
@@ -122,7 +120,7 @@ impl Postgres {
     pub async fn commit(
         &self,
         pool: &PgPool,
-        batch: &Batch<'_>,
+        batch: &Batch,
         turn: &mut Turn,
         known: &Known,
         metrics: &Metrics,
@@ -140,7 +138,7 @@ impl Postgres {
     async fn write(
         &self,
         pool: &PgPool,
-        batch: &Batch<'_>,
+        batch: &Batch,
         turn: &mut Turn,
         known: &Known,
         metrics: &Metrics,
@@ -150,7 +148,6 @@ impl Postgres {
         let transaction = Transaction {
             pool,
             batch,
-            rows: ByTable::of(batch),
             far: days.far,
             known,
             metrics,
@@ -185,8 +182,7 @@ enum Way {
 /// What one transaction writes.
 struct Transaction<'a> {
     pool: &'a PgPool,
-    batch: &'a Batch<'a>,
-    rows: ByTable<'a>,
+    batch: &'a Batch,
     /// Days of rows from afar.
     far: BTreeSet<NaiveDate>,
     /// Texts that are stored.
@@ -196,36 +192,33 @@ struct Transaction<'a> {
 
 impl Transaction<'_> {
     async fn run(&self, way: Way, turn: &mut Turn) -> Result<Committed, Error> {
-        let (batch, rows) = (self.batch, &self.rows);
+        let batch = self.batch;
         let mut tx = self.pool.begin().await?;
         let mut done: Vec<(&'static str, Inserted)> = Vec::new();
-        macro_rules! insert {
-            ($table:expr, $rows:expr) => {
-                if !$rows.is_empty() {
-                    let inserted = match way {
-                        Way::Straight => Inserted {
-                            inserted: copy::copy(&mut tx, $table.name, &$table, &$rows).await?,
-                            ..Inserted::default()
-                        },
-                        Way::Staged => merge::staged(&mut tx, &$table, &$rows).await?,
-                    };
-                    done.push(($table.name, inserted));
-                }
+        for rows in batch.rows.tables() {
+            if rows.is_empty() {
+                continue;
+            }
+            let inserted = match way {
+                Way::Straight => Inserted {
+                    inserted: copy::all(&mut tx, rows).await?,
+                    ..Inserted::default()
+                },
+                Way::Staged => merge::staged(&mut tx, rows).await?,
             };
+            done.push((rows.name, inserted));
         }
-        each_table!(rows, insert);
         for refused in done.iter().flat_map(|(_, inserted)| &inserted.refused) {
             bury(&mut tx, refused).await?;
         }
         // What changes rows of earlier batches must find them.
         turn.come_soon().await?;
         amend::postgres(&mut tx, batch).await?;
-        content::postgres(&mut tx, &rows.calls, batch.contents).await?;
+        content::postgres(&mut tx, &batch.rows.call_keys, &batch.contents).await?;
         retention::came(&mut tx, &self.far).await?;
         // Last: who waits here for another process holds nothing that one still in need of it wants.
         let fresh = self.known.fresh(batch);
-        let texts: Vec<&DayText> = fresh.iter().collect();
-        let texts = merge::direct(&mut tx, &MESSAGE_TEXTS, &texts).await?;
+        let texts = merge::direct(&mut tx, &texts::packed(&fresh)).await?;
         for refused in &texts.refused {
             bury(&mut tx, refused).await?;
         }
@@ -238,21 +231,6 @@ impl Transaction<'_> {
         }
         Ok(committed)
     }
-}
-
-/// What COPY is sent of a batch's rows, table by table.
-pub(super) fn copy_streams(batch: &Batch<'_>) -> Vec<(&'static str, Vec<u8>)> {
-    let rows = ByTable::of(batch);
-    let mut streams = Vec::new();
-    macro_rules! stream {
-        ($table:expr, $rows:expr) => {
-            if !$rows.is_empty() {
-                streams.push(($table.name, copy::stream(&$table, &$rows)));
-            }
-        };
-    }
-    each_table!(rows, stream);
-    streams
 }
 
 /// Size of the database, indexes and all.

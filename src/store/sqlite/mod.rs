@@ -4,6 +4,7 @@ mod retention;
 
 use std::{
     io,
+    ops::Range,
     path::{Path, PathBuf},
     str::FromStr,
     sync::Arc,
@@ -20,12 +21,11 @@ use sqlx::{
 };
 
 use super::{
-    Batch, ByTable, Committed, Error, Inserted, Refused, amend, content,
+    Batch, Committed, Error, Inserted, Refused, amend, content,
     days::{DaysOf, Keep},
-    each_table,
     metrics::Metrics,
-    tables::{Cell, DayText, MESSAGE_TEXTS, Table, rfc3339},
-    texts::Known,
+    tables::{Field, Packed, rfc3339},
+    texts::{self, Known},
 };
 
 pub(super) use retention::{drop_day, known};
@@ -102,32 +102,27 @@ impl Sqlite {
 
 pub(super) async fn commit(
     pool: &SqlitePool,
-    batch: &Batch<'_>,
+    batch: &Batch,
     keep: Keep,
     known: &Known,
     metrics: &Metrics,
 ) -> Result<Committed, Error> {
-    let rows = ByTable::of(batch);
     // A writer from the start: upgrading a reader can fail with SQLITE_BUSY at once.
     let mut tx = pool.begin_with("BEGIN IMMEDIATE").await?;
     let mut done: Vec<(&'static str, Inserted)> = Vec::new();
-    macro_rules! insert {
-        ($table:expr, $rows:expr) => {
-            if !$rows.is_empty() {
-                done.push(($table.name, insert(&mut tx, &$table, &$rows).await?));
-            }
-        };
+    for rows in batch.rows.tables() {
+        if !rows.is_empty() {
+            done.push((rows.name, insert(&mut tx, rows).await?));
+        }
     }
-    each_table!(rows, insert);
     for refused in done.iter().flat_map(|(_, inserted)| &inserted.refused) {
         bury(&mut tx, refused).await?;
     }
     amend::sqlite(&mut tx, batch).await?;
-    content::sqlite(&mut tx, &rows.calls, batch.contents).await?;
+    content::sqlite(&mut tx, &batch.rows.call_keys, &batch.contents).await?;
     retention::came(&mut tx, &DaysOf::batch(batch, keep).far).await?;
     let fresh = known.fresh(batch);
-    let texts: Vec<&DayText> = fresh.iter().collect();
-    let texts = insert(&mut tx, &MESSAGE_TEXTS, &texts).await?;
+    let texts = insert(&mut tx, &texts::packed(&fresh)).await?;
     for refused in &texts.refused {
         bury(&mut tx, refused).await?;
     }
@@ -142,42 +137,43 @@ pub(super) async fn commit(
 }
 
 /// Inserts what is not there yet, in the order given, around what is refused.
-async fn insert<R>(
-    tx: &mut SqliteConnection,
-    table: &Table<R>,
-    rows: &[&R],
-) -> Result<Inserted, Error> {
+async fn insert(tx: &mut SqliteConnection, rows: &Packed) -> Result<Inserted, Error> {
     let most = ROWS.min(rows.len());
-    let whole: Arc<str> = statement(table, most).into();
-    let query_of = |chunk: &[&R]| match chunk.len() {
-        len if len == most => filled(Arc::clone(&whole), table, chunk),
-        len => filled(statement(table, len).into(), table, chunk),
+    let whole: Arc<str> = statement(rows, most).into();
+    let query_of = |slice: Range<usize>| match slice.len() {
+        len if len == most => filled(Arc::clone(&whole), rows, slice),
+        len => filled(statement(rows, len).into(), rows, slice),
     };
-    let mut chunks = rows.chunks(ROWS).peekable();
-    let mut next = chunks.peek().map(|chunk| query_of(chunk));
+    let slice_at = |start: usize| {
+        let slice = start..(start + ROWS).min(rows.len());
+        (!slice.is_empty()).then_some(slice)
+    };
+    let mut slice = slice_at(0);
+    let mut query = slice.clone().map(query_of);
     let mut inserted = Inserted::default();
-    while let (Some(chunk), Some(query)) = (chunks.next(), next.take()) {
+    while let (Some(current), Some(insert)) = (slice.take(), query.take()) {
+        slice = slice_at(current.end);
         // SQLite has a thread of its own: while it works, the next statement is filled.
-        let fill = async { chunks.peek().map(|chunk| query_of(chunk)) };
-        let (done, after) = tokio::join!(query.execute(&mut *tx), fill);
-        next = after;
+        let fill = async { slice.clone().map(query_of) };
+        let (done, after) = tokio::join!(insert.execute(&mut *tx), fill);
+        query = after;
         match done.map_err(Error::from) {
             Ok(done) => {
                 inserted.inserted += done.rows_affected();
-                inserted.duplicates += chunk.len() as u64 - done.rows_affected();
+                inserted.duplicates += current.len() as u64 - done.rows_affected();
             }
             // A failed statement leaves nothing behind, so its rows can be tried one by one.
             Err(error) if error.is_about_data() => {
-                for row in chunk {
-                    let single = query_of(&[row]);
+                for row in current {
+                    let single = query_of(row..row + 1);
                     match single.execute(&mut *tx).await.map_err(Error::from) {
                         Ok(done) => {
                             inserted.inserted += done.rows_affected();
                             inserted.duplicates += 1 - done.rows_affected();
                         }
                         Err(error) if error.is_about_data() => inserted.refused.push(Refused {
-                            table: table.name,
-                            row: table.to_json(row),
+                            table: rows.name,
+                            row: rows.to_json(row),
                             reason: error.to_string(),
                         }),
                         Err(error) => return Err(error),
@@ -191,36 +187,30 @@ async fn insert<R>(
 }
 
 /// INSERT of so many rows.
-fn statement<R>(table: &Table<R>, rows: usize) -> String {
-    let marks = vec!["?"; table.columns.len()].join(", ");
-    let rows = vec![format!("({marks})"); rows].join(", ");
-    let (name, columns) = (table.name, table.column_list());
-    format!("INSERT INTO {name} ({columns}) VALUES {rows} ON CONFLICT DO NOTHING")
+fn statement(rows: &Packed, number: usize) -> String {
+    let marks = vec!["?"; rows.width()].join(", ");
+    let values = vec![format!("({marks})"); number].join(", ");
+    let (name, columns) = (rows.name, rows.column_list());
+    format!("INSERT INTO {name} ({columns}) VALUES {values} ON CONFLICT DO NOTHING")
 }
 
 /// The statement with the rows' values.
-fn filled<R>(
+fn filled(
     statement: Arc<str>,
-    table: &Table<R>,
-    rows: &[&R],
+    rows: &Packed,
+    slice: Range<usize>,
 ) -> Query<'static, sqlx::Sqlite, SqliteArguments> {
-    // Full chunks share one statement; the rest is not worth a place in the cache.
-    let mut query = sqlx::query(AssertSqlSafe(statement)).persistent(rows.len() == ROWS);
-    for row in rows {
-        for column in table.columns {
-            query = match (column.cell)(row) {
-                Cell::Null => query.bind(None::<i64>),
-                Cell::Text(text) => query.bind(text.into_owned()),
-                Cell::Int(int) => query.bind(int),
-                Cell::Float(float) | Cell::Money(float) => query.bind(float),
-                Cell::Bool(flag) => query.bind(i64::from(flag)),
-                Cell::Time(ns) => query.bind(rfc3339(ns)),
-                Cell::Json(json) => query.bind(json),
-                Cell::Trace(id) => query.bind(id.to_string()),
-                Cell::Span(id) => query.bind(id.to_string()),
-                Cell::Key(key) => query.bind(key.to_string()),
-            };
-        }
+    // Full slices share one statement; the rest is not worth a place in the cache.
+    let mut query = sqlx::query(AssertSqlSafe(statement)).persistent(slice.len() == ROWS);
+    for field in slice.flat_map(|row| rows.fields(row)) {
+        query = match field {
+            Field::Null => query.bind(None::<i64>),
+            Field::Text(text) | Field::Json(text) => query.bind(text.to_owned()),
+            Field::Int(int) => query.bind(int),
+            Field::Float(float) => query.bind(float),
+            Field::Bool(flag) => query.bind(i64::from(flag)),
+            Field::Time(ns) => query.bind(rfc3339(ns)),
+        };
     }
     query
 }

@@ -7,6 +7,7 @@ mod json_parses;
 mod llm_calls;
 mod message_texts;
 mod metadata;
+mod pack;
 mod pipeline_requests;
 mod retrievals;
 mod span_links;
@@ -19,6 +20,7 @@ pub(super) use json_parses::TABLE as JSON_PARSES;
 pub(super) use llm_calls::TABLE as LLM_CALLS;
 pub(super) use message_texts::{DayText, TABLE as MESSAGE_TEXTS};
 pub(super) use metadata::history as history_json;
+pub(super) use pack::{Field, Packed};
 pub(super) use pipeline_requests::TABLE as PIPELINE_REQUESTS;
 pub(super) use retrievals::TABLE as RETRIEVALS;
 pub(super) use span_links::TABLE as SPAN_LINKS;
@@ -67,41 +69,12 @@ pub(super) struct Table<R: 'static> {
     pub columns: &'static [Column<R>],
 }
 
-impl<R> Table<R> {
-    /// `a, b, c`
-    pub fn column_list(&self) -> String {
-        self.columns
-            .iter()
-            .map(|column| column.name)
-            .collect::<Vec<_>>()
-            .join(", ")
-    }
-
-    /// A row as JSON, for dead letters.
-    pub fn to_json(&self, row: &R) -> serde_json::Value {
-        let cells = self.columns.iter().map(|column| {
-            let value = match (column.cell)(row) {
-                Cell::Null => serde_json::Value::Null,
-                Cell::Text(text) => text.into(),
-                Cell::Int(int) => int.into(),
-                Cell::Float(float) | Cell::Money(float) => float.into(),
-                Cell::Bool(flag) => flag.into(),
-                Cell::Time(ns) => rfc3339(ns).into(),
-                Cell::Json(json) => serde_json::from_str(&json).unwrap_or_default(),
-                Cell::Trace(id) => id.to_string().into(),
-                Cell::Span(id) => id.to_string().into(),
-                Cell::Key(key) => key.to_string().into(),
-            };
-            (column.name.to_owned(), value)
-        });
-        serde_json::Value::Object(cells.collect())
-    }
-}
-
 /// The row that a record becomes, as JSON: its table and its columns.
 pub fn row(record: &Record) -> (&'static str, serde_json::Value) {
     fn of<R>(table: &Table<R>, row: &R) -> (&'static str, serde_json::Value) {
-        (table.name, table.to_json(row))
+        let mut packed = Packed::new(table);
+        packed.push(table, row);
+        (table.name, packed.to_json(0))
     }
     match record {
         Record::LlmCall(row) => of(&LLM_CALLS, row),

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! cargo bench --bench micro              # all of them
-//! cargo bench --bench micro -- map       # one: map, json, encode, spool
+//! cargo bench --bench micro -- map       # one: map, json, refine, encode, spool
 //! ```
 //!
 //! Times are the best of many short rounds on one core (some fall where nothing else takes the
-//! processor), but for the spool, where they are medians: a disk has no best case worth quoting.
+//! processor), but for refine, which shows the median, too, and the spool, where they are medians:
+//! a disk has no best case worth quoting.
 
 use std::time::Instant;
 
@@ -17,6 +18,7 @@ mod support;
 mod encode;
 mod json;
 mod map;
+mod refine;
 mod spool;
 
 /// As the binary has it.
@@ -28,9 +30,10 @@ const RECEIVED_AT: i64 = 1_795_300_000_000_000_000;
 
 fn main() {
     let part = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
-    let parts: [(&str, fn()); 4] = [
+    let parts: [(&str, fn()); 5] = [
         ("map", map::run),
         ("json", json::run),
+        ("refine", refine::run),
         ("encode", encode::run),
         ("spool", spool::run),
     ];

@@ -6,7 +6,7 @@ use serde_json::json;
 use spanledger::{
     record::*,
     spool::Position,
-    store::{Batch, Checkpoint, Wanted},
+    store::{Batch, Checkpoint, PackedRows, Wanted},
 };
 
 use super::fixture::{NOON, call, fixture, header, on_both_stores, one_of_each};
@@ -67,7 +67,7 @@ async fn the_checkpoint_moves_with_the_rows(name: &str) {
     for n in [10, 20] {
         let records = one_of_each();
         let batch = Batch {
-            records: &records,
+            rows: PackedRows::of(records.clone(), &[]),
             checkpoint: Some(at(n)),
             ..Batch::default()
         };
@@ -121,7 +121,7 @@ async fn amendments_change_stored_rows(name: &str) {
     fixture
         .store
         .commit(&Batch {
-            amendments: &amendments,
+            amendments: amendments.into(),
             ..Batch::default()
         })
         .await
@@ -174,7 +174,7 @@ async fn content_joins_its_call_whichever_comes_first(name: &str) {
     fixture
         .store
         .commit(&Batch {
-            contents: &contents,
+            contents: contents.into(),
             ..Batch::default()
         })
         .await
@@ -183,7 +183,7 @@ async fn content_joins_its_call_whichever_comes_first(name: &str) {
     fixture
         .store
         .commit(&Batch {
-            contents: &later,
+            contents: later.into(),
             ..Batch::default()
         })
         .await
@@ -270,8 +270,7 @@ async fn recent_spans_say_what_counting_needs(name: &str) {
     fixture
         .store
         .commit(&Batch {
-            records: &records,
-            links: &links,
+            rows: PackedRows::of(records, &links),
             ..Batch::default()
         })
         .await

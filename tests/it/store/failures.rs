@@ -6,7 +6,7 @@ use prometheus::Registry;
 use spanledger::{
     record::*,
     spool::Position,
-    store::{Batch, Checkpoint, Config, Store},
+    store::{Batch, Checkpoint, Config, PackedRows, Store},
 };
 
 use super::fixture::{Fixture, call, fixture, header, on_both_stores, one_of_each};
@@ -46,7 +46,7 @@ async fn a_commit_that_fails_leaves_nothing(name: &str) {
     forbid(&fixture, "spool_checkpoints", "byte_offset", "13").await;
     let records = one_of_each();
     let batch = |offset| Batch {
-        records: &records,
+        rows: PackedRows::of(records.clone(), &[]),
         checkpoint: checkpoint(offset),
         ..Batch::default()
     };
@@ -217,7 +217,7 @@ async fn an_outage_between_commits_costs_nothing() {
     ));
     let records = one_of_each();
     let batch = Batch {
-        records: &records,
+        rows: PackedRows::of(records.clone(), &[]),
         checkpoint: checkpoint(1),
         ..Batch::default()
     };

@@ -6,7 +6,7 @@ use prometheus::Registry;
 use serde_json::json;
 use spanledger::{
     record::*,
-    store::{Batch, Committed, Config, Store},
+    store::{Batch, Committed, Config, PackedRows, Store},
 };
 
 use crate::support::{
@@ -64,7 +64,7 @@ impl Fixture {
     pub async fn commit(&self, records: &[Record]) -> Committed {
         self.store
             .commit(&Batch {
-                records,
+                rows: PackedRows::of(records.to_vec(), &[]),
                 ..Batch::default()
             })
             .await

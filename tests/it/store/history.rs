@@ -10,7 +10,7 @@ use spanledger::{
     },
     record::*,
     spool::Position,
-    store::{Batch, Checkpoint, Config, Store},
+    store::{Batch, Checkpoint, Config, PackedRows, Store},
 };
 
 use super::{
@@ -166,7 +166,7 @@ async fn texts_come_and_go_with_their_rows(name: &str) {
     forbid(&fixture, "spool_checkpoints", "byte_offset", "13").await;
     let records = [record(turn(5))];
     let batch = |offset| Batch {
-        records: &records,
+        rows: PackedRows::of(records.clone(), &[]),
         checkpoint: Some(Checkpoint {
             spool_id: "s".into(),
             lane: "rows",
@@ -215,7 +215,7 @@ async fn content_of_log_events_brings_its_history(name: &str) {
     fixture.commit(&[record(bare(1)), record(turn(2))]).await;
     let contents = [content(1), content(3), content(2)];
     let batch = Batch {
-        contents: &contents,
+        contents: contents.into(),
         ..Batch::default()
     };
     fixture.store.commit(&batch).await.unwrap();
@@ -302,7 +302,7 @@ async fn two_processes_store_the_same_texts_without_a_deadlock() {
                     }));
                     let records = [record(call)];
                     let batch = Batch {
-                        records: &records,
+                        rows: PackedRows::of(records.clone(), &[]),
                         ..Batch::default()
                     };
                     store.commit(&batch).await.unwrap();

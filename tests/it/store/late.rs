@@ -5,7 +5,7 @@ use std::sync::Arc;
 use spanledger::{
     count::{self, Counter},
     record::*,
-    store::{Batch, Wanted},
+    store::{Batch, PackedRows, Wanted},
 };
 
 use super::fixture::{NOON, call, fixture, header, on_both_stores, one_of_each};
@@ -47,7 +47,7 @@ async fn changes_to_one_row_in_one_batch_are_merged(name: &str) {
         ),
     ];
     let batch = Batch {
-        amendments: &amendments,
+        amendments: amendments.into(),
         ..Batch::default()
     };
     fixture.store.commit(&batch).await.unwrap();
@@ -68,7 +68,7 @@ async fn a_request_takes_context_that_comes_late(name: &str) {
         }),
     )];
     let batch = Batch {
-        amendments: &amendments,
+        amendments: amendments.into(),
         ..Batch::default()
     };
     fixture.store.commit(&batch).await.unwrap();
@@ -100,7 +100,7 @@ async fn content_brings_tokens_and_waits_for_a_day(name: &str) {
         content(3, NOON),
     ];
     let batch = Batch {
-        contents: &contents,
+        contents: contents.into(),
         ..Batch::default()
     };
     fixture.store.commit(&batch).await.unwrap();
@@ -147,8 +147,7 @@ async fn counting_goes_on_after_a_restart_as_if_there_was_none(name: &str) {
     let mut before = Counter::new(&count::Config::default());
     let counted = before.count(&mut vec![span(1, None, Role::Call), tool]);
     let batch = Batch {
-        records: &counted.records,
-        links: &counted.links,
+        rows: PackedRows::of(counted.records, &counted.links),
         ..Batch::default()
     };
     fixture.store.commit(&batch).await.unwrap();

@@ -121,7 +121,7 @@ async fn questions_about_a_day_read_no_other_days() {
         change: Change::Counted(Counted::Yes),
     }];
     let batch = Batch {
-        amendments: &amendments,
+        amendments: amendments.into(),
         ..Batch::default()
     };
     fixture.store.commit(&batch).await.unwrap();

@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use prometheus::Registry;
 use spanledger::{
     record::*,
-    store::{Batch, Config, Gone, Store, Waits},
+    store::{Batch, Config, Gone, PackedRows, Store, Waits},
 };
 use sqlx::{Connection, Executor, PgConnection};
 
@@ -79,8 +79,7 @@ impl Fixture {
     async fn put(&self, n: u8, started: DateTime<Utc>, came: DateTime<Utc>) -> u64 {
         let (records, links) = rows_of(n, started, came);
         let batch = Batch {
-            records: &records,
-            links: &links,
+            rows: PackedRows::of(records, &links),
             ..Batch::default()
         };
         self.store.commit(&batch).await.unwrap().inserted
