@@ -87,7 +87,7 @@ fn is_embedding_model(reading: &Reading<'_, '_>) -> bool {
     model.is_some_and(|model| {
         let name = model.rsplit('/').next().unwrap_or_default().as_bytes();
         name.windows(5)
-            .any(|part| part.eq_ignore_ascii_case(b"embed"))
+            .any(|part| matches!(part, [b'e' | b'E', ..]) && part.eq_ignore_ascii_case(b"embed"))
     })
 }
 

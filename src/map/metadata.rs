@@ -26,7 +26,7 @@ pub fn metadata(subject: &Subject<'_, '_>) -> Option<String> {
         if name.len() > limits::NAME_BYTES {
             write(&mut out, &*limits::name(&name, limits::NAME_BYTES));
         } else {
-            write(&mut out, name.trim());
+            quote(&mut out, name.trim());
         }
         out.push(b':');
         detail(*value, &mut out);
@@ -65,7 +65,7 @@ fn detail(value: Value<'_>, out: &mut Vec<u8>) {
             if text.len() > limits::DETAIL_BYTES {
                 write(out, &*limits::content(&text, limits::DETAIL_BYTES));
             } else {
-                write(out, &*text);
+                quote(out, &text);
             }
         }
         Value::Array(bytes) | Value::Map(bytes) | Value::Bytes(bytes)
@@ -74,6 +74,18 @@ fn detail(value: Value<'_>, out: &mut Vec<u8>) {
             let _ = write!(out, "\"[cut, {} bytes]\"", bytes.len());
         }
         other => write(out, &other.to_json()),
+    }
+}
+
+/// A string. Folded, not searched: many bytes at once.
+fn quote(out: &mut Vec<u8>, text: &str) {
+    let is_special = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
+    if text.bytes().fold(false, |any, byte| any | is_special(byte)) {
+        write(out, text);
+    } else {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
     }
 }
 

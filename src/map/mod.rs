@@ -21,6 +21,7 @@
 //! | `accounting` | tokens made inclusive |
 //! | `usage` | usage objects of every API to tokens |
 //! | `literal` | JSON, and Python's `repr` of it |
+//! | `scan` | JSON of the usual shapes, read in place |
 //! | `answer` | the provider's raw answer, where it is exported whole |
 //! | `messages` `transcript` | message lists of any shape to prompt, system prompt, answer |
 //! | `events` `join` | span events; log events joined to their calls |
@@ -53,6 +54,7 @@ mod parse;
 mod read;
 mod request;
 mod retrieval;
+mod scan;
 mod speech;
 mod subject;
 mod times;

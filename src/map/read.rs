@@ -214,27 +214,31 @@ impl Lookup {
                 }
                 continue;
             }
-            let Ok(name) = std::str::from_utf8(key) else {
-                continue;
-            };
-            if let Some((family, index, path)) = self.member(name) {
+            if let Some((family, index, path)) = self.member(key) {
                 scratch.members.push(Member {
                     family,
                     index,
                     path,
                     value,
                 });
-            } else if scratch.rest.len() < limits::METADATA_KEYS {
+            } else if scratch.rest.len() < limits::METADATA_KEYS
+                && (key.is_ascii() || std::str::from_utf8(key).is_ok())
+            {
                 scratch.rest.push((key, value));
             }
         }
         scratch.special || !scratch.members.is_empty() || scratch.signs != 0
     }
 
-    fn member<'k>(&self, key: &'k str) -> Option<(Family, u32, &'k str)> {
-        let bytes = key.as_bytes();
-        let dot = memchr::memchr_iter(b'.', bytes)
-            .find(|dot| bytes.get(dot + 1).is_some_and(u8::is_ascii_digit))?;
+    fn member<'k>(&self, key: &'k [u8]) -> Option<(Family, u32, &'k str)> {
+        // Most keys have no digit: one look at each byte is quicker than looking for dots.
+        let digit = key.iter().position(u8::is_ascii_digit)?;
+        let dot = (digit..key.len()).find_map(|at| {
+            let dot = at.checked_sub(1)?;
+            let is_index = key.get(at)?.is_ascii_digit() && key.get(dot) == Some(&b'.');
+            is_index.then_some(dot)
+        })?;
+        let key = std::str::from_utf8(key).ok()?;
         let family = *self.families.get(key.get(..dot)?)?;
         let after = key.get(dot + 1..)?;
         let (index, path) = after.split_once('.').unwrap_or((after, ""));

@@ -32,7 +32,10 @@ impl Transcript {
     /// stand in where no messages are.
     pub fn of(reading: &Reading<'_, '_>, whole: bool) -> Self {
         let list = |family, field, stand_in| {
-            let indexed = messages::from_members(reading.family(family));
+            let indexed = match reading.members {
+                [] => Vec::new(),
+                _ => messages::from_members(reading.family(family)),
+            };
             if indexed
                 .iter()
                 .any(|m| !m.text.is_empty() || !m.calls.is_empty())

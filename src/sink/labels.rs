@@ -151,6 +151,10 @@ impl Labels {
 
 /// At most 128 bytes, cut between characters, and no control characters.
 fn clean(raw: &str) -> std::borrow::Cow<'_, str> {
+    let is_plain = |byte: u8| (b' '..0x7f).contains(&byte);
+    if raw.len() <= LONGEST && raw.bytes().fold(true, |all, byte| all & is_plain(byte)) {
+        return raw.into();
+    }
     let cut = |text: &str| {
         let mut end = text.len().min(LONGEST);
         while !text.is_char_boundary(end) {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{
     Error,
@@ -174,20 +174,6 @@ fn write_all(file: &mut dyn LogFile, mut bytes: &mut [IoSlice<'_>]) -> io::Resul
     Ok(())
 }
 
-/// Fills `buffer`, or reads up to the file's end; says how many bytes came.
-fn read_full(file: &mut File, mut buffer: &mut [u8]) -> io::Result<usize> {
-    let wanted = buffer.len();
-    while !buffer.is_empty() {
-        match file.read(buffer) {
-            Ok(0) => break,
-            Ok(read) => buffer = buffer.get_mut(read..).unwrap_or_default(),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(wanted - buffer.len())
-}
-
 /// What lies at a place of a segment.
 pub(super) enum Found {
     /// A whole, sound entry.
@@ -301,14 +287,15 @@ impl SegmentFile {
             let len = usize::try_from(len).unwrap_or(usize::MAX);
             // Its entries are done with, as a rule: the memory serves again, unless it is much.
             let mut chunk = match std::mem::take(&mut self.chunk).try_into_mut() {
-                Ok(chunk) if chunk.capacity() <= 2 * CHUNK_BYTES as usize => chunk,
-                _ => BytesMut::new(),
+                Ok(chunk) if chunk.capacity() <= 2 * CHUNK_BYTES as usize => Vec::from(chunk),
+                _ => Vec::new(),
             };
-            chunk.resize(len, 0);
+            chunk.clear();
+            chunk.reserve_exact(len);
             self.file.seek(SeekFrom::Start(at))?;
-            let read = read_full(&mut self.file, &mut chunk)?;
-            chunk.truncate(read);
-            self.chunk = chunk.freeze();
+            let file = Read::by_ref(&mut self.file);
+            file.take(len as u64).read_to_end(&mut chunk)?;
+            self.chunk = Bytes::from(chunk);
             self.chunk_at = at;
         }
         let start = ((at - self.chunk_at) as usize).min(self.chunk.len());

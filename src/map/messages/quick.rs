@@ -3,22 +3,20 @@
 //! Whatever is not exactly that shape (another key, another part than text) is left to the slower
 //! way, which reads it alike.
 
-use std::borrow::Cow;
-
-use super::{Message, Speaker, push_text};
+use super::{super::scan::Scan, Message, Speaker, push_text};
 
 /// A list of messages of text parts, or (a system prompt) a list of text parts.
 pub(super) fn read(bytes: &[u8]) -> Option<Vec<Message>> {
-    let mut json = Json(bytes);
+    let mut json = Scan::new(bytes);
     json.eat(b"[")?;
-    let messages = if json.0.starts_with(b"{\"role\"") {
+    let messages = if json.rest().starts_with(b"{\"role\"") {
         let mut messages = Vec::with_capacity(2);
         json.list(|json| {
             messages.push(message(json)?);
             Some(())
         })?;
         messages
-    } else if json.0.starts_with(b"{\"type\"") {
+    } else if json.rest().starts_with(b"{\"type\"") {
         vec![Message {
             text: parts(&mut json)?,
             ..Message::default()
@@ -26,11 +24,11 @@ pub(super) fn read(bytes: &[u8]) -> Option<Vec<Message>> {
     } else {
         return None;
     };
-    json.0.trim_ascii().is_empty().then_some(messages)
+    json.is_done().then_some(messages)
 }
 
 /// `{"role": …, "parts": […], "finish_reason": …}`, the reason or nothing.
-fn message(json: &mut Json<'_>) -> Option<Message> {
+fn message(json: &mut Scan<'_>) -> Option<Message> {
     json.key(b"{", b"role")?;
     let speaker = Speaker::parse(&json.string()?);
     (speaker != Speaker::Unknown).then_some(())?;
@@ -55,7 +53,7 @@ fn message(json: &mut Json<'_>) -> Option<Message> {
 }
 
 /// The texts of `{"type": "text", "content": …}`, up to the list's end.
-fn parts(json: &mut Json<'_>) -> Option<String> {
+fn parts(json: &mut Scan<'_>) -> Option<String> {
     let mut text = String::new();
     json.list(|json| {
         json.key(b"{", b"type")?;
@@ -74,56 +72,6 @@ fn parts(json: &mut Json<'_>) -> Option<String> {
         Some(())
     })?;
     Some(text)
-}
-
-/// JSON that is still to be read. What is not as expected gives `None`, and the whole to the
-/// slower way.
-struct Json<'a>(&'a [u8]);
-
-impl<'a> Json<'a> {
-    /// Passes over white space, then over a word.
-    fn eat(&mut self, word: &[u8]) -> Option<()> {
-        self.0 = self.0.trim_ascii_start().strip_prefix(word)?;
-        Some(())
-    }
-
-    /// What stands before a key, then the key.
-    fn key(&mut self, before: &[u8], name: &[u8]) -> Option<()> {
-        self.eat(before)?;
-        self.eat(b"\"")?;
-        self.0 = self.0.strip_prefix(name)?.strip_prefix(b"\"")?;
-        self.eat(b":")
-    }
-
-    /// Items up to the end of a list that has at least one.
-    fn list(&mut self, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
-        loop {
-            item(self)?;
-            match self.eat(b"]") {
-                Some(()) => return Some(()),
-                None => self.eat(b",")?,
-            }
-        }
-    }
-
-    fn string(&mut self) -> Option<Cow<'a, str>> {
-        self.0 = self.0.trim_ascii_start();
-        let (_, inner) = self.0.split_first().filter(|(first, _)| **first == b'"')?;
-        let end = memchr::memchr2(b'"', b'\\', inner)?;
-        let (text, rest) = inner.split_at_checked(end)?;
-        if let Some(rest) = rest.strip_prefix(b"\"") {
-            self.0 = rest;
-            // JSON has no control characters in text. Folded, not searched: many bytes at once.
-            let has_control = text.iter().fold(false, |any, byte| any | (*byte < b' '));
-            let text = std::str::from_utf8(text).ok()?;
-            return (!has_control).then_some(Cow::Borrowed(text));
-        }
-        // Escapes are serde's to read.
-        let mut strings = serde_json::Deserializer::from_slice(self.0).into_iter::<String>();
-        let text = strings.next()?.ok()?;
-        self.0 = self.0.get(strings.byte_offset()..)?;
-        Some(Cow::Owned(text))
-    }
 }
 
 #[cfg(test)]

@@ -137,6 +137,15 @@ fn tables_name_each_thing_once() {
                 dialect.name
             );
         }
+        // The store writes them into JSON as they are.
+        let all = dialect.keys.iter().chain(dialect.own);
+        for (key, _) in all {
+            assert!(
+                key.bytes()
+                    .all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\'),
+                "{key}"
+            );
+        }
         for (key, column) in dialect.context {
             let is_known = context::column(column).is_some() || *column == context::MEMBERS;
             assert!(is_known, "{key}");

@@ -20,7 +20,8 @@ pub(super) fn metadata(call: &LlmCall) -> Cell<'static> {
     }
     // A row is a call unless it says otherwise; counting needs to know after a restart.
     if matches!(call.role, Role::Rollup | Role::Attempt) {
-        all.member("spanledger.role", call.role.as_str());
+        all.key("spanledger.role");
+        all.word(call.role.as_str());
     }
     let mut billing = Object::default();
     if let Some(tier) = &call.service_tier {
@@ -61,10 +62,10 @@ fn origin(origin: &Origin, text: &mut String) {
         }
         columns.key(column);
         columns.text.push_str("{\"attribute\":");
-        columns.value(attribute);
+        columns.word(attribute);
         if !rule.is_empty() {
             columns.text.push_str(",\"rule\":");
-            columns.value(rule);
+            columns.word(rule);
         }
         columns.text.push('}');
     }
@@ -86,6 +87,10 @@ pub(in crate::store) fn history(history: &History) -> String {
         all.text.push_str(&history.left_out.to_string());
     }
     all.finish().unwrap_or_else(|| "{}".to_owned())
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte >= b' ' && byte != b'"' && byte != b'\\'
 }
 
 /// A JSON object that is being written.
@@ -112,8 +117,15 @@ impl Object {
     fn key(&mut self, name: &'static str) {
         self.text.push(if self.is_begun { ',' } else { '{' });
         self.is_begun = true;
-        self.value(name);
+        self.word(name);
         self.text.push(':');
+    }
+
+    /// One of our own words, or a dialect's name of an attribute: none needs an escape.
+    fn word(&mut self, word: &'static str) {
+        self.text.push('"');
+        self.text.push_str(word);
+        self.text.push('"');
     }
 
     fn member(&mut self, name: &'static str, value: &str) {
@@ -132,9 +144,8 @@ impl Object {
         self.text.push_str("\"]");
     }
 
-    /// Most texts here are names of columns and attributes, and need no escape.
+    /// Most texts need no escape.
     fn value(&mut self, text: &str) {
-        let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
         if text.bytes().all(is_plain) {
             self.text.push('"');
             self.text.push_str(text);

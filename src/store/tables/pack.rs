@@ -16,6 +16,9 @@ const EPOCH_MICROS: i64 = 946_684_800_000_000;
 /// About this much is sent to the server at once.
 const CHUNK_BYTES: usize = 128 * 1024;
 
+/// The length of a field that is NULL.
+const NULL: [u8; 4] = (-1i32).to_be_bytes();
+
 /// Rows of one table.
 #[derive(Debug, Clone)]
 pub(in crate::store) struct Packed {
@@ -87,9 +90,10 @@ impl Packed {
         let width = i16::try_from(table.columns.len()).unwrap_or(i16::MAX);
         out.extend_from_slice(&width.to_be_bytes());
         for (column, kind) in table.columns.iter().zip(&mut self.kinds) {
-            let found = encode(out, (column.cell)(row));
-            if found != Kind::Unknown {
-                *kind = found;
+            match (column.cell)(row) {
+                // Most columns of most rows.
+                Cell::Null => out.extend_from_slice(&NULL),
+                cell => *kind = encode(out, cell),
             }
         }
         self.rows.push((place, start, out.len()));
@@ -165,7 +169,7 @@ impl Packed {
 fn encode(out: &mut Vec<u8>, cell: Cell<'_>) -> Kind {
     match cell {
         Cell::Null => {
-            out.extend_from_slice(&(-1i32).to_be_bytes());
+            out.extend_from_slice(&NULL);
             Kind::Unknown
         }
         Cell::Text(text) => {
