@@ -67,7 +67,7 @@ use tokio::sync::mpsc;
 pub use appender::Appender;
 pub use error::Error;
 pub use position::Position;
-pub use reader::{Entry, Reader};
+pub use reader::{Entry, Reader, salvage};
 pub use state::Appended;
 
 use disk::{Disk, RealDisk};

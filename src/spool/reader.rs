@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use super::{
     Error, Position,
-    segment::{self, Found, SegmentFile},
+    frame::Header,
+    segment::{self, SegmentFile, Step},
     state::{Next, State},
 };
 use crate::otlp::Signal;
@@ -26,6 +27,38 @@ pub struct Entry {
     pub received_at: i64,
     /// The request's protobuf bytes.
     pub body: Bytes,
+}
+
+impl Entry {
+    fn new(position: Position, header: &Header, body: Bytes) -> Self {
+        Self {
+            position,
+            signal: header.signal,
+            received_at: header.received_at,
+            body,
+        }
+    }
+}
+
+/// The entries of a segment that is no file: what a reader hands out of its bytes. For fuzzing,
+/// which can't wait for files.
+pub fn salvage(segment: &[u8]) -> Vec<Entry> {
+    let limit = segment.len() as u64;
+    let mut file = SegmentFile::of(io::Cursor::new(segment));
+    let mut at = Position::from_parts(0, segment::HEADER_LEN);
+    let mut entries = Vec::new();
+    while at.offset < limit
+        && let Ok(step) = file.step(at.offset, limit)
+    {
+        match step {
+            Step::Entry(header, body) => {
+                at.offset += header.frame_len();
+                entries.push(Entry::new(at, &header, body));
+            }
+            Step::Skip(next) => at.offset = next,
+        }
+    }
+    entries
 }
 
 /// Hands on entries in order. Each consumer has its own.
@@ -117,19 +150,13 @@ impl Reader {
             Some(file) => file,
             none => none.insert(SegmentFile::open(&self.state.dir, self.at.segment)?),
         };
-        match file.entry_at(self.at.offset, self.limit)? {
-            Found::Entry(header, body) => {
+        match file.step(self.at.offset, self.limit)? {
+            Step::Entry(header, body) => {
                 self.at.offset += header.frame_len();
-                Ok(Some(Entry {
-                    position: self.at,
-                    signal: header.signal,
-                    received_at: header.received_at,
-                    body,
-                }))
+                Ok(Some(Entry::new(self.at, &header, body)))
             }
-            Found::Damage { .. } => {
-                let next = file.resync(self.at.offset, self.limit)?;
-                self.skip_to(next.unwrap_or(self.limit), "the bytes are damaged");
+            Step::Skip(next) => {
+                self.skip_to(next, "the bytes are damaged");
                 Ok(None)
             }
         }

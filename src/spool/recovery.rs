@@ -9,7 +9,7 @@ use std::{
 use super::{
     Error,
     disk::Disk,
-    segment::{self, Active, Fault, Found, SegmentFile},
+    segment::{self, Active, Fault, Found, SegmentFile, Step},
 };
 
 /// A folder in order.
@@ -119,12 +119,10 @@ fn begin(disk: &dyn Disk, dir: &Path, number: u64) -> Result<Active, Error> {
 fn sound_end(file: &mut SegmentFile, len: u64) -> io::Result<u64> {
     let mut at = segment::HEADER_LEN;
     while at < len {
-        match file.entry_at(at, len)? {
-            Found::Entry(header, _) => at += header.frame_len(),
-            Found::Damage { .. } => match file.resync(at, len)? {
-                Some(next) => at = next,
-                None => break,
-            },
+        match file.step(at, len)? {
+            Step::Entry(header, _) => at += header.frame_len(),
+            Step::Skip(next) if next < len => at = next,
+            Step::Skip(_) => break,
         }
     }
     Ok(at)

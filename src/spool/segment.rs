@@ -185,10 +185,18 @@ pub(super) enum Found {
     },
 }
 
+/// What a reader does at a place of a segment.
+pub(super) enum Step {
+    /// It hands out an entry.
+    Entry(Header, Bytes),
+    /// It goes on from there: what lies before is damaged.
+    Skip(u64),
+}
+
 /// A segment being read: a chunk at a time, bodies are slices of the chunk.
 #[derive(Debug)]
-pub(super) struct SegmentFile {
-    file: File,
+pub(super) struct SegmentFile<F = File> {
+    file: F,
     chunk: Bytes,
     chunk_at: u64,
 }
@@ -196,16 +204,28 @@ pub(super) struct SegmentFile {
 impl SegmentFile {
     /// Opens segment `number`.
     pub(super) fn open(dir: &Path, number: u64) -> io::Result<Self> {
-        Ok(Self {
-            file: File::open(path(dir, number))?,
-            chunk: Bytes::new(),
-            chunk_at: 0,
-        })
+        Ok(Self::of(File::open(path(dir, number))?))
+    }
+
+    /// True if this release reads segments of `version`.
+    pub(super) fn is_known(version: u32) -> bool {
+        version == VERSION
     }
 
     /// Its size now.
     pub(super) fn len(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
+    }
+}
+
+impl<F: Read + Seek> SegmentFile<F> {
+    /// Reads what is open already.
+    pub(super) fn of(file: F) -> Self {
+        Self {
+            file,
+            chunk: Bytes::new(),
+            chunk_at: 0,
+        }
     }
 
     /// Its version; `None` if it doesn't start as a segment does.
@@ -217,9 +237,12 @@ impl SegmentFile {
             .map(|version| u32::from_le_bytes(*version)))
     }
 
-    /// True if this release reads segments of `version`.
-    pub(super) fn is_known(version: u32) -> bool {
-        version == VERSION
+    /// What a reader does at `at`; nothing at or past `limit` is looked at.
+    pub(super) fn step(&mut self, at: u64, limit: u64) -> io::Result<Step> {
+        Ok(match self.entry_at(at, limit)? {
+            Found::Entry(header, body) => Step::Entry(header, body),
+            Found::Damage { .. } => Step::Skip(self.resync(at, limit)?.unwrap_or(limit)),
+        })
     }
 
     /// What lies at `at`; nothing at or past `limit` is looked at.
@@ -247,7 +270,7 @@ impl SegmentFile {
     /// The next sound entry behind the damage at `at`. Where its header can be read it says where
     /// that is, but the length in it may be what is damaged: an entry in between counts, though it
     /// may have been part of a body. One too many costs less than one lost.
-    pub(super) fn resync(&mut self, at: u64, limit: u64) -> io::Result<Option<u64>> {
+    fn resync(&mut self, at: u64, limit: u64) -> io::Result<Option<u64>> {
         let header_bytes = self.bytes(at, frame::HEADER_LEN as u64, limit)?;
         let said = Header::parse(&header_bytes).map(|header| at.saturating_add(header.frame_len()));
         let said = match said {

@@ -37,7 +37,18 @@ fn map() {
 
 #[test]
 fn spool_reader() {
-    hold("spool_reader", targets::spool_reader::run, Vec::new(), 500);
+    hold(
+        "spool_reader",
+        targets::spool_reader::run,
+        Vec::new(),
+        20_000,
+    );
+}
+
+#[test]
+fn spool_folder() {
+    // The same inputs.
+    hold("spool_reader", targets::spool_folder::run, Vec::new(), 500);
 }
 
 #[test]

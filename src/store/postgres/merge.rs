@@ -54,7 +54,8 @@ pub(super) async fn direct(tx: &mut PgConnection, rows: &Packed) -> Result<Inser
 
 async fn by_halves(tx: &mut PgConnection, rows: &Packed, way: &Way) -> Result<Inserted, Error> {
     let mut inserted = Inserted::default();
-    let mut open = vec![0..rows.len()];
+    let mut open: Vec<Range<usize>> = Vec::new();
+    open.push(0..rows.len());
     while let Some(slice) = open.pop() {
         tx.execute("SAVEPOINT merge").await?;
         match merge(tx, rows, slice.clone(), way).await {

@@ -409,7 +409,7 @@ mod tests {
                 Cell::Bool(n % 2 == 0),
                 Cell::Time(i64::MAX - n),
                 Cell::Money(n as f64 / 1e7),
-                Cell::Json(format!("{{\"n\":{n}}}").into()),
+                Cell::Json(format!("{{\"n\":{n}}}")),
                 Cell::Trace(TraceId((n as u128 + 1).to_be_bytes())),
                 Cell::Null,
             ]

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         "otlp_json" => targets::otlp_json::run,
         "map" => targets::map::run,
         "spool_reader" => targets::spool_reader::run,
+        "spool_folder" => targets::spool_folder::run,
         "prices" => targets::prices::run,
         _ => panic!("no target {name}"),
     };
