@@ -16,9 +16,8 @@ use crate::record::{
     Change, Context, Counted as Verdict, MappedSpan, Record, SpanId, SpanKey, TraceId,
 };
 
-/// A slice of a batch is one turn, or two where the store is asked; a batch has at most 17 slices
-/// (see `pipeline::refine`), and three batches may still be on their way to it.
-const RECENT_TURNS: u64 = 3 * 2 * 17;
+/// The newest batches, this one included, that may still be on their way to the store.
+const UNDER_WAY: usize = 3;
 
 /// Counts each call once. One per lane; not shared.
 #[derive(Debug)]
@@ -29,6 +28,8 @@ pub struct Counter {
     /// (turn, trace), oldest first; entries whose turn has passed are stale.
     turns: VecDeque<(u64, TraceId)>,
     turn: u64,
+    /// The turns in which the newest batches began, newest first.
+    begun: [u64; UNDER_WAY],
     /// Spans that started up to here (Unix ns) may be stored and not remembered.
     blind_until: i64,
     forgotten: Forgotten,
@@ -44,6 +45,7 @@ impl Counter {
             families: FxHashMap::default(),
             turns: VecDeque::new(),
             turn: 0,
+            begun: [0; UNDER_WAY],
             blind_until: i64::MIN,
             forgotten: Forgotten::default(),
             answers: Answers::default(),
@@ -55,6 +57,12 @@ impl Counter {
     pub fn warm(&mut self, stored: Vec<MappedSpan>) {
         self.recall(stored);
         self.forget();
+    }
+
+    /// What is counted from now on is of a new batch.
+    pub fn begin_batch(&mut self) {
+        self.begun.rotate_right(1);
+        self.begun[0] = self.turn + 1;
     }
 
     /// Everything that started up to then (Unix ns) may be stored without being remembered.
@@ -312,7 +320,7 @@ impl Counter {
                     self.is_blind_until(old);
                 }
                 self.answers.remove(trace_id, &family);
-                is_recent |= turn + RECENT_TURNS >= self.turn;
+                is_recent |= turn >= self.begun[UNDER_WAY - 1];
             }
         }
         is_recent

@@ -179,11 +179,12 @@ impl Lane {
             batch: std::mem::take(&mut self.late),
             ..Bundle::default()
         };
+        self.refiner.counter().begin_batch();
         let (mut page, mut taken, mut is_forgotten) = (Page::default(), 0, false);
         while let Some(rest) = entries.get(taken..).filter(|rest| !rest.is_empty())
             && !is_forgotten
         {
-            let (now, _) = rest.split_at(slice(rest, self.config.batch_bytes));
+            let now = slice(rest);
             let seen = (!is_old).then_some(&mut *observed);
             let refined = self.refine(now, is_shared, (&mut bundle, &mut page), seen);
             is_forgotten = refined.instrument(span.clone()).await;

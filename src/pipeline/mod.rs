@@ -1,14 +1,15 @@
 //! Spool to sinks, running.
 //!
 //! The lane reads entries from the spool, maps, joins content, prices and counts them, shows them
-//! to the metrics and delivers them to the store. What can't be delivered is tried again until it
+//! to the metrics, packs their rows and delivers those to the store. A batch goes through these
+//! stations a slice at a time, so that each finds in the processor's cache what the last one left. What can't be delivered is tried again until it
 //! can: the lane never skips. It resumes where the store's checkpoint says. While it is stuck, the
 //! lookahead goes on with the metrics alone. Metrics start at the spool's end as of the start: what
 //! lies before it was observed by the process that received it.
 //!
 //! | file | what |
 //! |---|---|
-//! | `refine` | entries to counted records: the stations in a row, pure |
+//! | `refine` | entries to counted records, and these to rows: the stations in a row, pure |
 //! | `lane` | the loop: read, refine, hand over |
 //! | `deliver` | deliver, back off, say how far it is |
 //! | `rows` | deliver to the store, with the checkpoint in the same transaction |

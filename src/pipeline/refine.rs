@@ -16,8 +16,6 @@ use crate::{
 
 /// Bytes of requests that are refined together.
 const SLICE_BYTES: usize = 64 * 1024;
-/// Slices of one batch, at most; the counter relies on it (see `count::counter`).
-const MOST_SLICES: usize = 16;
 
 /// What entries became.
 #[derive(Debug, Default)]
@@ -71,17 +69,16 @@ impl Bundle {
     }
 }
 
-/// How many of these entries are refined together: whole requests, as few as are worth it, so that
+/// The first of these entries, to be refined together: whole requests, as few as are worth it, so that
 /// what they become is still in the processor's cache when it is packed.
-pub(super) fn slice(entries: &[Entry], batch_bytes: usize) -> usize {
-    let enough = SLICE_BYTES.max(batch_bytes / MOST_SLICES);
+pub(super) fn slice(entries: &[Entry]) -> &[Entry] {
     let mut bytes = 0;
     let few = entries.iter().take_while(|entry| {
-        let goes_on = bytes < enough;
+        let goes_on = bytes < SLICE_BYTES;
         bytes += entry.body.len();
         goes_on
     });
-    few.count()
+    entries.get(..few.count()).unwrap_or(entries)
 }
 
 /// The pure stations, with what they remember.
@@ -109,8 +106,9 @@ impl Refiner {
         &mut self.counter
     }
 
-    /// Maps, joins, prices and counts.
+    /// Maps, joins, prices and counts a batch.
     pub fn refine(&mut self, entries: &[Entry]) -> Refined {
+        self.counter.begin_batch();
         self.map(entries);
         self.count(entries)
     }
@@ -186,4 +184,38 @@ fn join(mapped: &mut Mapped, counter: &Counter) -> Vec<CallContent> {
         }
     }
     left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spool::Position;
+
+    #[test]
+    fn small_requests_are_refined_together_and_a_large_one_alone() {
+        let entry = |bytes: usize| Entry {
+            position: Position::from_parts(1, 0),
+            signal: Signal::Traces,
+            received_at: 0,
+            body: vec![0; bytes].into(),
+        };
+        let sizes = [
+            1,
+            SLICE_BYTES,
+            5,
+            7,
+            SLICE_BYTES * 9,
+            SLICE_BYTES - 1,
+            0,
+            1,
+            2,
+        ];
+        let entries = sizes.map(entry);
+        let (mut rest, mut slices) = (entries.as_slice(), Vec::new());
+        while !rest.is_empty() {
+            slices.push(slice(rest).len());
+            rest = &rest[slice(rest).len()..];
+        }
+        assert_eq!(slices, [2, 3, 3, 1]);
+    }
 }

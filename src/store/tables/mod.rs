@@ -1,6 +1,6 @@
 //! The tables: name, columns, and how each column's cell comes out of a record. This is the only
-//! list of columns in code; COPY and INSERT are generated from it, and a test compares it with the
-//! live catalogue of both stores.
+//! list of columns in code; rows are packed and statements made by it, and a test compares it with
+//! the live catalogue of both stores.
 
 mod cache_lookups;
 mod json_parses;
