@@ -155,8 +155,10 @@ mod tests {
 
         #[test]
         fn numbers_are_those_of_json(text in "[-+]?[0-9]{0,3}[.]?[0-9]{0,3}([eE][-+]?[0-9]{0,2})? ?") {
-            let theirs: Option<f64> = serde_json::from_str(&text).ok();
-            prop_assert_eq!(number(&text), theirs);
+            let is_json = serde_json::from_str::<f64>(&text).is_ok();
+            // serde_json may be off by the last bit.
+            let exact: Option<f64> = text.trim_end().parse().ok();
+            prop_assert_eq!(number(&text), exact.filter(|_| is_json));
         }
     }
 

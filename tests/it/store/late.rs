@@ -31,9 +31,20 @@ fn context(fill: impl Fn(&mut Context)) -> Change {
     Change::Context(Arc::new(context))
 }
 
+/// Of a row that is stored, and of one that comes in the same batch.
 async fn changes_to_one_row_in_one_batch_are_merged(name: &str) {
+    for is_stored in [true, false] {
+        changes_are_merged(name, is_stored).await;
+    }
+}
+
+async fn changes_are_merged(name: &str, is_stored: bool) {
     let fixture = fixture(name).await;
-    fixture.commit(&one_of_each()).await;
+    let mut rows = PackedRows::of(one_of_each(), &[]);
+    if is_stored {
+        fixture.commit(&one_of_each()).await;
+        rows = PackedRows::default();
+    }
     let amendments = [
         amend(1, Change::Counted(Counted::No(NotCounted::Wrapper))),
         amend(1, context(|c| c.user_id = Some("far".into()))),
@@ -47,6 +58,7 @@ async fn changes_to_one_row_in_one_batch_are_merged(name: &str) {
         ),
     ];
     let batch = Batch {
+        rows,
         amendments: amendments.into(),
         ..Batch::default()
     };
