@@ -97,22 +97,35 @@ fn against_copy(cluster: &Cluster, spans: u64, rounds: u64) {
     println!("median ratio {:.2}", ratios[ratios.len() / 2]);
 }
 
-/// CPU-seconds that prost takes to decode 100,000 of these spans on the system's allocator.
-fn prost_cpu_seconds() -> f64 {
+/// CPU-seconds that prost takes to decode 100,000 of these spans on the system's allocator, on so
+/// many threads at once.
+fn prost_cpu_seconds(threads: usize) -> f64 {
     let body = spans::request(0..TRACES_PER_REQUEST).encode_to_vec();
-    let (before, mut decoded) = (cpu_seconds(std::process::id()), 0);
-    let started = Instant::now();
-    while started.elapsed() < Duration::from_secs(2) {
-        let request = ExportTraceServiceRequest::decode(body.as_slice());
-        assert!(std::hint::black_box(request).is_ok());
-        decoded += 5 * TRACES_PER_REQUEST;
-    }
+    let before = cpu_seconds(std::process::id());
+    let decode = || {
+        let (started, mut decoded) = (Instant::now(), 0);
+        while started.elapsed() < Duration::from_secs(2) {
+            let request = ExportTraceServiceRequest::decode(body.as_slice());
+            assert!(std::hint::black_box(request).is_ok());
+            decoded += 5 * TRACES_PER_REQUEST;
+        }
+        decoded
+    };
+    let decoded: u64 = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..threads).map(|_| scope.spawn(decode)).collect();
+        let decoded = all.into_iter().map(|thread| thread.join());
+        decoded.map(|decoded| decoded.expect("it decodes")).sum()
+    });
     (cpu_seconds(std::process::id()) - before) * 100_000.0 / decoded as f64
 }
 
 fn cost(cluster: &Cluster, spans: u64) {
-    let unit = prost_cpu_seconds();
-    println!("\nprost decodes 100,000 of these spans in {unit:.2} CPU-s");
+    let processors = std::thread::available_parallelism().map_or(1, |all| all.get());
+    let (unit, busy) = (prost_cpu_seconds(1), prost_cpu_seconds(processors));
+    println!(
+        "\nprost decodes 100,000 of these spans in {unit:.2} CPU-s; in {busy:.2} where all processors \
+         are busy, as they are below"
+    );
     println!(
         "{:<10} {:<14} {:>10} {:>10} {:>11} {:>8} {:>20} {:>9}",
         "store",

@@ -132,7 +132,9 @@ async fn questions_about_a_day_read_no_other_days() {
              WHERE relname ~ '_[0-9]{8}$' AND seq_scan + coalesce(idx_scan, 0) > 0 ORDER BY 1",
         )
         .await;
-    let yesterday = since.date_naive().format("%Y%m%d").to_string();
+    // In the day's last hour all of the 23 hours lie in it, but not the whole day that some ask about.
+    let yesterday = (now - TimeDelta::days(1)).date_naive();
+    let yesterday = yesterday.format("%Y%m%d").to_string();
     let is_new = |name: &String| name.rsplit('_').next() >= Some(yesterday.as_str());
     assert!(
         read.iter().any(|row| row[0].starts_with("llm_calls_")),
