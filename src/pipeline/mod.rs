@@ -2,10 +2,11 @@
 //!
 //! The lane reads entries from the spool, maps, joins content, prices and counts them, shows them
 //! to the metrics, packs their rows and delivers those to the store. A batch goes through these
-//! stations a slice at a time, so that each finds in the processor's cache what the last one left. What can't be delivered is tried again until it
-//! can: the lane never skips. It resumes where the store's checkpoint says. While it is stuck, the
-//! lookahead goes on with the metrics alone. Metrics start at the spool's end as of the start: what
-//! lies before it was observed by the process that received it.
+//! stations a slice at a time, so that each finds in the processor's cache what the last one left.
+//! What can't be delivered is tried again until it can: the lane never skips. It resumes where the
+//! store's checkpoint says. While it is stuck, the lookahead goes on with the metrics alone. Metrics
+//! start at the spool's end as of the start: what lies before it was observed by the process that
+//! received it.
 //!
 //! | file | what |
 //! |---|---|
