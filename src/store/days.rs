@@ -61,13 +61,13 @@ impl DaysOf {
     pub fn batch(batch: &Batch, keep: Keep) -> Self {
         let mut days = Self::default();
         let rows = &batch.rows;
-        for (started, received) in &rows.days {
-            days.add(date(*started), date(*received), keep);
+        for &(started, received) in &rows.days {
+            days.add(date(started), date(received), keep);
         }
         // Links don't say when they were received; the batch's other rows, or now, stand for it.
         let received = rows.newest.map_or_else(|| Utc::now().date_naive(), day);
-        for started in &rows.link_days {
-            days.add(date(*started), received, keep);
+        for &started in &rows.link_days {
+            days.add(date(started), received, keep);
         }
         // The texts of content are stored for the day it came.
         for content in &batch.contents {
@@ -88,12 +88,17 @@ impl DaysOf {
 }
 
 fn day(unix_ns: i64) -> NaiveDate {
-    DateTime::from_timestamp_nanos(unix_ns).date_naive()
+    date(day_number(unix_ns))
 }
 
-/// From days since 1970: of a time in nanoseconds, so it can be told.
-fn date(days: i64) -> NaiveDate {
-    NaiveDate::default() + TimeDelta::days(days)
+/// Days since 1970.
+pub(super) fn day_number(unix_ns: i64) -> i64 {
+    unix_ns.div_euclid(86_400_000_000_000)
+}
+
+/// The day of that number: of a time in nanoseconds, so it can be told.
+fn date(day_number: i64) -> NaiveDate {
+    NaiveDate::default() + TimeDelta::days(day_number)
 }
 
 /// What is known of a store's clock.

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::tables::{
-    CACHE_LOOKUPS, JSON_PARSES, LLM_CALLS, PIPELINE_REQUESTS, Packed, RETRIEVALS, SPAN_LINKS,
-    STT_LOGS,
+use super::{
+    days::day_number,
+    tables::{
+        CACHE_LOOKUPS, JSON_PARSES, LLM_CALLS, PIPELINE_REQUESTS, Packed, RETRIEVALS, SPAN_LINKS,
+        STT_LOGS,
+    },
 };
 use crate::record::{History, Link, Record, SpanKey, TraceId};
 
@@ -68,7 +71,7 @@ impl PackedRows {
             let started_at = header.started_at;
             self.starts.push((key.trace_id, started_at));
             self.newest = self.newest.max(Some(header.received_at));
-            let days = (day(started_at), day(header.received_at));
+            let days = (day_number(started_at), day_number(header.received_at));
             if last != Some(days) {
                 last = Some(days);
                 self.days.insert(days);
@@ -88,7 +91,7 @@ impl PackedRows {
             }
         }
         for link in links {
-            self.link_days.insert(day(link.started_at));
+            self.link_days.insert(day_number(link.started_at));
             self.links.push(&SPAN_LINKS, link);
         }
     }
@@ -115,8 +118,4 @@ impl PackedRows {
             &self.links,
         ]
     }
-}
-
-fn day(unix_ns: i64) -> i64 {
-    unix_ns.div_euclid(86_400_000_000_000)
 }
