@@ -141,13 +141,13 @@ fn verdict(row: &StoredCall, trace: &[StoredCall], elsewhere: &[StoredCall]) -> 
 
 /// True if `inner` lies below `outer`, by the rows of the trace.
 fn is_below(inner: &StoredCall, outer: &StoredCall, trace: &[StoredCall]) -> bool {
-    let mut parent = inner.call.parent_call_id.clone();
+    let mut parent = inner.call.parent_call;
     for _ in 0..trace.len() {
         match parent {
-            Some(id) if id == outer.id => return true,
-            Some(id) => {
-                let next = trace.iter().find(|row| row.id == id);
-                parent = next.and_then(|row| row.call.parent_call_id.clone());
+            Some(key) if key == outer.call.header.key() => return true,
+            Some(key) => {
+                let next = trace.iter().find(|row| row.call.header.key() == key);
+                parent = next.and_then(|row| row.call.parent_call);
             }
             None => return false,
         }

@@ -119,11 +119,7 @@ impl Counter {
             for record in &span.records {
                 match record {
                     Record::LlmCall(call) => {
-                        let parent = call
-                            .parent_call_id
-                            .as_deref()
-                            .and_then(|id| id.split_once('-'));
-                        let parent = parent.and_then(|(_, span)| SpanId::from_hex(span));
+                        let parent = call.parent_call.map(|parent| parent.span_id);
                         told.insert(span.key, (call.counted, parent));
                     }
                     Record::Retrieval(search) => {

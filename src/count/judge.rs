@@ -154,13 +154,9 @@ pub(super) fn complete(record: &mut Record, key: SpanKey, node: &Node) {
     let context = match record {
         Record::LlmCall(call) => {
             call.counted = node.verdict;
-            call.parent_call_id = node.told_parent_call.map(|span_id| {
-                SpanKey {
-                    trace_id: key.trace_id,
-                    span_id,
-                }
-                .to_string()
-            });
+            call.parent_call = node
+                .told_parent_call
+                .map(|span_id| SpanKey { span_id, ..key });
             &mut call.context
         }
         Record::Retrieval(retrieval) => {

@@ -136,7 +136,7 @@ pub fn record(subject: &Subject<'_, '_>) -> Option<Box<LlmCall>> {
         origin,
         response_id: reading.name(Field::ResponseId).or(answer.id),
         // What later stations say.
-        parent_call_id: None,
+        parent_call: None,
         counted: Counted::default(),
         cost: None,
     }))

@@ -279,7 +279,16 @@ impl Field {
 }
 
 /// Nothing, blank text, or a mask.
+#[inline]
 pub fn is_blank(value: Value<'_>) -> bool {
+    match value {
+        // Most text begins like neither a blank nor a mask.
+        Value::Str([b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'{', ..]) => false,
+        other => is_blank_any(other),
+    }
+}
+
+fn is_blank_any(value: Value<'_>) -> bool {
     match value {
         Value::Empty => true,
         Value::Str(bytes) => {

@@ -119,9 +119,9 @@ fn scored(value: Value<'_>) -> Option<Vec<Score>> {
     let Value::Str(bytes) = value else {
         return None;
     };
-    let mut json = Scan::new(bytes);
+    let mut json = Scan::new(bytes)?;
     let mut hits = Vec::with_capacity(8);
-    json.eat(b"[")?;
+    json.eat(b'[')?;
     json.list(|json| {
         hits.push(flat(json)?);
         Some(())
@@ -132,12 +132,12 @@ fn scored(value: Value<'_>) -> Option<Vec<Score>> {
 /// A hit without lists or objects in it, and with no number said twice.
 fn flat(json: &mut Scan<'_>) -> Option<Score> {
     let (mut score, mut distance) = (None, None);
-    let mut before: &[u8] = b"{";
-    while json.eat(b"}").is_none() {
+    let mut before = b'{';
+    while json.eat(b'}').is_none() {
         json.eat(before)?;
-        before = b",";
+        before = b',';
         let key = json.string()?;
-        json.eat(b":")?;
+        json.eat(b':')?;
         let value = json.scalar()?;
         let slot = match &*key {
             "score" | "similarity" | "relevance_score" => &mut score,
@@ -152,7 +152,7 @@ fn flat(json: &mut Scan<'_>) -> Option<Score> {
         }
     }
     // An object begins.
-    (before == b",").then_some(match (score, distance) {
+    (before == b',').then_some(match (score, distance) {
         (Some(score), _) => Score::Similarity(score),
         (None, Some(distance)) => Score::Distance(distance),
         (None, None) => Score::Unscored,

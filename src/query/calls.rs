@@ -5,7 +5,9 @@ use sqlx::Row;
 
 use super::{Sql, rows};
 use crate::{
-    record::{CallType, Counted, LlmCall, NotCounted, Role, SpanId, Status, TraceId, Usage},
+    record::{
+        CallType, Counted, LlmCall, NotCounted, Role, SpanId, SpanKey, Status, TraceId, Usage,
+    },
     store::Pool,
 };
 
@@ -122,7 +124,6 @@ async fn read(pool: &Pool, sql: &Sql, bound: String) -> Result<Vec<StoredCall>, 
         let word = |name: &str| metadata[name].as_str().map(str::to_owned);
         let billing = &metadata["spanledger.billing"];
         let mut call = LlmCall {
-            parent_call_id: row.try_get(4)?,
             provider: row.try_get(7)?,
             model: row.try_get(8)?,
             response_model: row.try_get(9)?,
@@ -153,6 +154,7 @@ async fn read(pool: &Pool, sql: &Sql, bound: String) -> Result<Vec<StoredCall>, 
             .and_then(|id| SpanId::from_hex(&id))
             .unwrap_or_default();
         call.header.parent_span_id = id(3)?.and_then(|id| SpanId::from_hex(&id));
+        call.parent_call = id(4)?.and_then(|id| SpanKey::parse(&id));
         call.header.started_at = row.try_get::<i64, _>(5)?.saturating_mul(1000);
         call.header.service_name = row.try_get(24)?;
         let why: String = row.try_get(6)?;

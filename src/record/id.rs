@@ -76,6 +76,17 @@ pub struct SpanKey {
     pub span_id: SpanId,
 }
 
+impl SpanKey {
+    /// From the `id` column's text; `None` if it is anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (trace_id, span_id) = text.split_once('-')?;
+        Some(Self {
+            trace_id: TraceId::from_hex(trace_id)?,
+            span_id: SpanId::from_hex(span_id)?,
+        })
+    }
+}
+
 impl fmt::Display for SpanKey {
     /// `trace_id-span_id`: the `id` column.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

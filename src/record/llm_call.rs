@@ -1,14 +1,14 @@
 //! A model call, or a span that wraps one.
 
-use super::{Context, Cost, ErrorClass, Header, History, Origin, Unpriced, Usage};
+use super::{Context, Cost, ErrorClass, Header, History, Origin, SpanKey, Unpriced, Usage};
 
 /// A row of `llm_calls`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LlmCall {
     /// Ids, times, service.
     pub header: Header,
-    /// `id` of the nearest ancestor row in `llm_calls`.
-    pub parent_call_id: Option<String>,
+    /// The nearest ancestor row in `llm_calls`: `parent_call_id`.
+    pub parent_call: Option<SpanKey>,
     /// The span's part in its trace.
     pub role: super::Role,
     /// What kind of call.

@@ -275,7 +275,7 @@ impl Stored {
             }))),
             _ => Some(Record::LlmCall(Box::new(LlmCall {
                 header,
-                parent_call_id: self.parent_call,
+                parent_call: self.parent_call.as_deref().and_then(SpanKey::parse),
                 counted,
                 model: self.model,
                 usage: Usage {

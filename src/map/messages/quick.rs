@@ -7,16 +7,16 @@ use super::{super::scan::Scan, Message, Speaker, push_text};
 
 /// A list of messages of text parts, or (a system prompt) a list of text parts.
 pub(super) fn read(bytes: &[u8]) -> Option<Vec<Message>> {
-    let mut json = Scan::new(bytes);
-    json.eat(b"[")?;
-    let messages = if json.rest().starts_with(b"{\"role\"") {
+    let mut json = Scan::new(bytes)?;
+    json.eat(b'[')?;
+    let messages = if json.rest().starts_with("{\"role\"") {
         let mut messages = Vec::with_capacity(2);
         json.list(|json| {
             messages.push(message(json)?);
             Some(())
         })?;
         messages
-    } else if json.rest().starts_with(b"{\"type\"") {
+    } else if json.rest().starts_with("{\"type\"") {
         vec![Message {
             text: parts(&mut json)?,
             ..Message::default()
@@ -29,20 +29,20 @@ pub(super) fn read(bytes: &[u8]) -> Option<Vec<Message>> {
 
 /// `{"role": …, "parts": […], "finish_reason": …}`, the reason or nothing.
 fn message(json: &mut Scan<'_>) -> Option<Message> {
-    json.key(b"{", b"role")?;
+    json.key(b'{', "role")?;
     let speaker = Speaker::parse(&json.string()?);
     (speaker != Speaker::Unknown).then_some(())?;
-    json.key(b",", b"parts")?;
-    json.eat(b"[")?;
-    let text = match json.eat(b"]") {
+    json.key(b',', "parts")?;
+    json.eat(b'[')?;
+    let text = match json.eat(b']') {
         Some(()) => String::new(),
         None => parts(json)?,
     };
     let mut finish = None;
-    if json.eat(b"}").is_none() {
-        json.key(b",", b"finish_reason")?;
+    if json.eat(b'}').is_none() {
+        json.key(b',', "finish_reason")?;
         finish = Some(json.string()?.into_owned());
-        json.eat(b"}")?;
+        json.eat(b'}')?;
     }
     Some(Message {
         speaker,
@@ -56,11 +56,11 @@ fn message(json: &mut Scan<'_>) -> Option<Message> {
 fn parts(json: &mut Scan<'_>) -> Option<String> {
     let mut text = String::new();
     json.list(|json| {
-        json.key(b"{", b"type")?;
+        json.key(b'{', "type")?;
         (json.string()? == "text").then_some(())?;
-        json.key(b",", b"content")?;
+        json.key(b',', "content")?;
         let content = json.string()?;
-        json.eat(b"}")?;
+        json.eat(b'}')?;
         // Text that is JSON parts itself is the slower way's.
         if content.starts_with("[{") || content.contains('\0') {
             return None;

@@ -1,47 +1,16 @@
 //! `json_parses`: One row a parse of a model's answer.
 
-use super::{Cell, Column, Table, flag, float, text};
+use super::table;
 use crate::record::JsonParse;
 
-/// The table and its columns, in order.
-pub(in crate::store) const TABLE: Table<JsonParse> = Table {
-    name: "json_parses",
-    columns: &[
-        Column {
-            name: "trace_id",
-            cell: |r| Cell::Trace(r.header.trace_id),
-        },
-        Column {
-            name: "span_id",
-            cell: |r| Cell::Span(r.header.span_id),
-        },
-        Column {
-            name: "success",
-            cell: |r| Cell::Bool(r.success),
-        },
-        Column {
-            name: "repaired",
-            cell: |r| flag(r.repaired),
-        },
-        Column {
-            name: "fallback",
-            cell: |r| flag(r.fallback),
-        },
-        Column {
-            name: "error_type",
-            cell: |r| text(&r.error_type),
-        },
-        Column {
-            name: "latency_ms",
-            cell: |r| float(r.header.latency_ms()),
-        },
-        Column {
-            name: "started_at",
-            cell: |r| Cell::Time(r.header.started_at),
-        },
-        Column {
-            name: "service_name",
-            cell: |r| text(&r.header.service_name),
-        },
-    ],
-};
+table! { "json_parses", JsonParse, |r|
+    trace_id: trace = r.header.trace_id,
+    span_id: span = r.header.span_id,
+    success: flag = r.success,
+    repaired: flag = r.repaired,
+    fallback: flag = r.fallback,
+    error_type: text = r.error_type.as_deref(),
+    latency_ms: float = r.header.latency_ms(),
+    started_at: time = r.header.started_at,
+    service_name: text = r.header.service_name.as_deref(),
+}

@@ -1,262 +1,69 @@
 //! `llm_calls`: One row a span that is, or wraps, a model call. `counted` marks the one that stands for it.
 
-use super::{
-    Cell, Column, Table, flag, float, id, int, json, maybe, metadata::metadata, money, parent,
-    rule, tags, text, time, usd, version, word,
-};
+use super::{metadata::metadata, priced, table, tags};
 use crate::record::LlmCall;
 
-/// The table and its columns, in order.
-pub(in crate::store) const TABLE: Table<LlmCall> = Table {
-    name: "llm_calls",
-    columns: &[
-        Column {
-            name: "id",
-            cell: |r| id(&r.header),
-        },
-        Column {
-            name: "trace_id",
-            cell: |r| Cell::Trace(r.header.trace_id),
-        },
-        Column {
-            name: "span_id",
-            cell: |r| Cell::Span(r.header.span_id),
-        },
-        Column {
-            name: "parent_span_id",
-            cell: |r| parent(&r.header),
-        },
-        Column {
-            name: "parent_call_id",
-            cell: |r| text(&r.parent_call_id),
-        },
-        Column {
-            name: "call_type",
-            cell: |r| word(r.call_type.as_str()),
-        },
-        Column {
-            name: "operation",
-            cell: |r| text(&r.operation),
-        },
-        Column {
-            name: "status",
-            cell: |r| word(r.status.as_str()),
-        },
-        Column {
-            name: "counted",
-            cell: |r| Cell::Bool(r.counted.is_yes()),
-        },
-        Column {
-            name: "not_counted_why",
-            cell: |r| maybe(r.counted.why()),
-        },
-        Column {
-            name: "provider",
-            cell: |r| text(&r.provider),
-        },
-        Column {
-            name: "model",
-            cell: |r| text(&r.model),
-        },
-        Column {
-            name: "response_model",
-            cell: |r| text(&r.response_model),
-        },
-        Column {
-            name: "prompt",
-            cell: |r| text(&r.prompt),
-        },
-        Column {
-            name: "system_prompt",
-            cell: |r| text(&r.system_prompt),
-        },
-        Column {
-            name: "response",
-            cell: |r| text(&r.response),
-        },
-        Column {
-            name: "prompt_length",
-            cell: |r| int(r.prompt_length),
-        },
-        Column {
-            name: "response_length",
-            cell: |r| int(r.response_length),
-        },
-        Column {
-            name: "temperature",
-            cell: |r| float(r.temperature),
-        },
-        Column {
-            name: "top_p",
-            cell: |r| float(r.top_p),
-        },
-        Column {
-            name: "max_tokens",
-            cell: |r| int(r.max_tokens),
-        },
-        Column {
-            name: "reasoning_level",
-            cell: |r| text(&r.reasoning_level),
-        },
-        Column {
-            name: "finish_reason",
-            cell: |r| text(&r.finish_reason),
-        },
-        Column {
-            name: "streamed",
-            cell: |r| flag(r.streamed),
-        },
-        Column {
-            name: "prompt_tokens",
-            cell: |r| int(r.usage.prompt),
-        },
-        Column {
-            name: "completion_tokens",
-            cell: |r| int(r.usage.completion),
-        },
-        Column {
-            name: "total_tokens",
-            cell: |r| int(r.usage.total),
-        },
-        Column {
-            name: "cache_read_tokens",
-            cell: |r| int(r.usage.cache_read),
-        },
-        Column {
-            name: "cache_write_tokens",
-            cell: |r| int(r.usage.cache_write),
-        },
-        Column {
-            name: "reasoning_tokens",
-            cell: |r| int(r.usage.reasoning),
-        },
-        Column {
-            name: "audio_seconds",
-            cell: |r| float(r.audio_seconds),
-        },
-        Column {
-            name: "estimated_cost",
-            cell: |r| usd(&r.cost),
-        },
-        Column {
-            name: "reported_cost",
-            cell: |r| money(r.reported_cost),
-        },
-        Column {
-            name: "price_rule",
-            cell: |r| rule(&r.cost),
-        },
-        Column {
-            name: "price_version",
-            cell: |r| version(&r.cost),
-        },
-        Column {
-            name: "latency_ms",
-            cell: |r| float(r.header.latency_ms()),
-        },
-        Column {
-            name: "ttft_ms",
-            cell: |r| float(r.ttft_ms),
-        },
-        Column {
-            name: "started_at",
-            cell: |r| Cell::Time(r.header.started_at),
-        },
-        Column {
-            name: "completed_at",
-            cell: |r| time(r.header.completed_at),
-        },
-        Column {
-            name: "error_type",
-            cell: |r| text(&r.error_type),
-        },
-        Column {
-            name: "error_message",
-            cell: |r| text(&r.error_message),
-        },
-        Column {
-            name: "error_severity",
-            cell: |r| maybe(r.error_class.map(|class| class.severity().as_str())),
-        },
-        Column {
-            name: "error_context",
-            cell: |r| json(&r.error_context),
-        },
-        Column {
-            name: "retry_count",
-            cell: |r| int(r.retry_count),
-        },
-        Column {
-            name: "user_id",
-            cell: |r| text(&r.context.user_id),
-        },
-        Column {
-            name: "user_hash",
-            cell: |r| text(&r.context.user_hash),
-        },
-        Column {
-            name: "session_id",
-            cell: |r| text(&r.context.session_id),
-        },
-        Column {
-            name: "task_id",
-            cell: |r| text(&r.context.task_id),
-        },
-        Column {
-            name: "company_id",
-            cell: |r| text(&r.context.company_id),
-        },
-        Column {
-            name: "review_id",
-            cell: |r| text(&r.context.review_id),
-        },
-        Column {
-            name: "meeting_id",
-            cell: |r| text(&r.context.meeting_id),
-        },
-        Column {
-            name: "agenda_id",
-            cell: |r| text(&r.context.agenda_id),
-        },
-        Column {
-            name: "request_id",
-            cell: |r| text(&r.context.request_id),
-        },
-        Column {
-            name: "collection_name",
-            cell: |r| text(&r.context.collection_name),
-        },
-        Column {
-            name: "experiment",
-            cell: |r| text(&r.context.experiment),
-        },
-        Column {
-            name: "variant",
-            cell: |r| text(&r.context.variant),
-        },
-        Column {
-            name: "service_name",
-            cell: |r| text(&r.header.service_name),
-        },
-        Column {
-            name: "environment",
-            cell: |r| text(&r.context.environment),
-        },
-        Column {
-            name: "dialect",
-            cell: |r| maybe((!r.dialect.is_empty()).then_some(r.dialect)),
-        },
-        Column {
-            name: "metadata",
-            cell: |r| metadata(r),
-        },
-        Column {
-            name: "tags",
-            cell: |r| tags(&r.tags),
-        },
-        Column {
-            name: "created_at",
-            cell: |r| Cell::Time(r.header.received_at),
-        },
-    ],
-};
+table! { "llm_calls", LlmCall, |r|
+    id: key = r.header.key(),
+    trace_id: trace = r.header.trace_id,
+    span_id: span = r.header.span_id,
+    parent_span_id: span = r.header.parent_span_id,
+    parent_call_id: key = r.parent_call,
+    call_type: word = r.call_type.as_str(),
+    operation: text = r.operation.as_deref(),
+    status: word = r.status.as_str(),
+    counted: flag = r.counted.is_yes(),
+    not_counted_why: word = r.counted.why(),
+    provider: text = r.provider.as_deref(),
+    model: text = r.model.as_deref(),
+    response_model: text = r.response_model.as_deref(),
+    prompt: text = r.prompt.as_deref(),
+    system_prompt: text = r.system_prompt.as_deref(),
+    response: text = r.response.as_deref(),
+    prompt_length: int = r.prompt_length,
+    response_length: int = r.response_length,
+    temperature: float = r.temperature,
+    top_p: float = r.top_p,
+    max_tokens: int = r.max_tokens,
+    reasoning_level: text = r.reasoning_level.as_deref(),
+    finish_reason: text = r.finish_reason.as_deref(),
+    streamed: flag = r.streamed,
+    prompt_tokens: int = r.usage.prompt,
+    completion_tokens: int = r.usage.completion,
+    total_tokens: int = r.usage.total,
+    cache_read_tokens: int = r.usage.cache_read,
+    cache_write_tokens: int = r.usage.cache_write,
+    reasoning_tokens: int = r.usage.reasoning,
+    audio_seconds: float = r.audio_seconds,
+    estimated_cost: money = priced(&r.cost).map(|cost| cost.usd),
+    reported_cost: money = r.reported_cost,
+    price_rule: text = priced(&r.cost).map(|cost| &*cost.rule),
+    price_version: text = priced(&r.cost).map(|cost| &*cost.version),
+    latency_ms: float = r.header.latency_ms(),
+    ttft_ms: float = r.ttft_ms,
+    started_at: time = r.header.started_at,
+    completed_at: time = r.header.completed_at,
+    error_type: text = r.error_type.as_deref(),
+    error_message: text = r.error_message.as_deref(),
+    error_severity: word = r.error_class.map(|class| class.severity().as_str()),
+    error_context: json = r.error_context.as_ref().map(serde_json::Value::to_string),
+    retry_count: int = r.retry_count,
+    user_id: text = r.context.user_id.as_deref(),
+    user_hash: text = r.context.user_hash.as_deref(),
+    session_id: text = r.context.session_id.as_deref(),
+    task_id: text = r.context.task_id.as_deref(),
+    company_id: text = r.context.company_id.as_deref(),
+    review_id: text = r.context.review_id.as_deref(),
+    meeting_id: text = r.context.meeting_id.as_deref(),
+    agenda_id: text = r.context.agenda_id.as_deref(),
+    request_id: text = r.context.request_id.as_deref(),
+    collection_name: text = r.context.collection_name.as_deref(),
+    experiment: text = r.context.experiment.as_deref(),
+    variant: text = r.context.variant.as_deref(),
+    service_name: text = r.header.service_name.as_deref(),
+    environment: text = r.context.environment.as_deref(),
+    dialect: word = (!r.dialect.is_empty()).then_some(r.dialect),
+    metadata: json = metadata(r),
+    tags: json = r.tags.as_deref().map(tags),
+    created_at: time = r.header.received_at,
+}

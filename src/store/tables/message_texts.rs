@@ -1,7 +1,7 @@
 //! `message_texts`: what was said in the earlier turns of conversations, each message once a day.
 //! Ours, not part of the surface.
 
-use super::{Cell, Column, Table, text, word};
+use super::table;
 use crate::record::{MessageText, TextHash};
 
 /// Nanoseconds of a day.
@@ -15,32 +15,13 @@ pub(in crate::store) struct DayText {
     message: MessageText,
 }
 
-/// The table and its columns, in order.
-pub(in crate::store) const TABLE: Table<DayText> = Table {
-    name: "message_texts",
-    columns: &[
-        Column {
-            name: "hash",
-            cell: |r| Cell::Text(r.message.hash.to_string().into()),
-        },
-        Column {
-            name: "started_at",
-            cell: |r| Cell::Time(r.day),
-        },
-        Column {
-            name: "role",
-            cell: |r| word(r.message.role),
-        },
-        Column {
-            name: "content",
-            cell: |r| text(&r.message.content),
-        },
-        Column {
-            name: "tool_calls",
-            cell: |r| text(&r.message.tool_calls),
-        },
-    ],
-};
+table! { "message_texts", DayText, |r|
+    hash: text = Some(&*r.message.hash.to_string()),
+    started_at: time = r.day,
+    role: word = r.message.role,
+    content: text = r.message.content.as_deref(),
+    tool_calls: text = r.message.tool_calls.as_deref(),
+}
 
 impl DayText {
     /// A message of a call that started then, Unix ns.

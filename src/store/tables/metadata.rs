@@ -1,11 +1,10 @@
 //! The `metadata` column of `llm_calls`: the attributes that no column takes, where the row's
 //! numbers came from, and what counting and pricing need to know of the row later.
 
-use super::{Cell, clean_json_text};
 use crate::record::{History, LlmCall, MessageText, Origin, Role};
 
-/// The column's cell.
-pub(super) fn metadata(call: &LlmCall) -> Cell<'static> {
+/// The column's text; `None` where there is nothing to say.
+pub(super) fn metadata(call: &LlmCall) -> Option<String> {
     let mut all = Object::of(call.metadata.as_deref());
     if !call.origin.numbers.is_empty() {
         all.key("spanledger.origin");
@@ -45,7 +44,7 @@ pub(super) fn metadata(call: &LlmCall) -> Cell<'static> {
     if let Some(Err(why)) = &call.cost {
         all.member("spanledger.unpriced", why.as_str());
     }
-    all.finish().map_or(Cell::Null, clean_json_text)
+    all.finish()
 }
 
 /// `{"prompt_tokens":{"attribute":"…","rule":"…"}}`; of a column that several attributes gave, the
@@ -171,11 +170,7 @@ mod tests {
     use super::*;
 
     fn json(call: &LlmCall) -> Option<serde_json::Value> {
-        match metadata(call) {
-            Cell::Json(text) => Some(serde_json::from_str(&text).expect("JSON")),
-            Cell::Null => None,
-            other => panic!("{other:?}"),
-        }
+        metadata(call).map(|text| serde_json::from_str(&text).expect("JSON"))
     }
 
     #[test]

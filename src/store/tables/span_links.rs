@@ -1,44 +1,26 @@
 //! `span_links`: spans without rows that tie rows together. Ours, not part of the surface.
 
-use super::{Cell, Column, Table, text, word};
+use super::table;
 use crate::record::Link;
 
-macro_rules! table {
-    ($($context:ident),+) => {
-        /// The table and its columns, in order.
-        pub(in crate::store) const TABLE: Table<Link> = Table {
-            name: "span_links",
-            columns: &[
-                Column { name: "trace_id",  cell: |r| Cell::Trace(r.trace_id) },
-                Column { name: "span_id",  cell: |r| Cell::Span(r.span_id) },
-                Column {
-                    name: "parent_span_id",
-                    cell: |r| r.parent_span_id.map_or(Cell::Null, Cell::Span),
-                },
-                Column { name: "started_at",  cell: |r| Cell::Time(r.started_at) },
-                Column { name: "role", cell: |r| word(r.role.as_str()) },
-                $(Column {
-                    name: stringify!($context),
-                    cell: |r| text(&r.context.$context),
-                }),+
-            ],
-        };
-    };
+table! { "span_links", Link, |r|
+    trace_id: trace = r.trace_id,
+    span_id: span = r.span_id,
+    parent_span_id: span = r.parent_span_id,
+    started_at: time = r.started_at,
+    role: word = r.role.as_str(),
+    user_id: text = r.context.user_id.as_deref(),
+    user_hash: text = r.context.user_hash.as_deref(),
+    session_id: text = r.context.session_id.as_deref(),
+    task_id: text = r.context.task_id.as_deref(),
+    company_id: text = r.context.company_id.as_deref(),
+    review_id: text = r.context.review_id.as_deref(),
+    meeting_id: text = r.context.meeting_id.as_deref(),
+    agenda_id: text = r.context.agenda_id.as_deref(),
+    request_id: text = r.context.request_id.as_deref(),
+    collection_name: text = r.context.collection_name.as_deref(),
+    experiment: text = r.context.experiment.as_deref(),
+    variant: text = r.context.variant.as_deref(),
+    environment: text = r.context.environment.as_deref(),
+    recording_id: text = r.context.recording_id.as_deref(),
 }
-
-table!(
-    user_id,
-    user_hash,
-    session_id,
-    task_id,
-    company_id,
-    review_id,
-    meeting_id,
-    agenda_id,
-    request_id,
-    collection_name,
-    experiment,
-    variant,
-    environment,
-    recording_id
-);

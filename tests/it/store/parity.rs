@@ -176,7 +176,7 @@ fn priced(usd: f64) -> Option<Result<Cost, Unpriced>> {
 fn full() -> Vec<Record> {
     vec![
         Record::LlmCall(Box::new(LlmCall {
-            parent_call_id: Some("a parent".into()),
+            parent_call: Some(header(7).key()),
             counted: Counted::No(NotCounted::Wrapper),
             call_type: CallType::Summarization,
             status: Status::Timeout,
