@@ -10,6 +10,7 @@ use super::{
     family::{Family, Node, Request, Sums},
     forgotten::Forgotten,
     judge::{amend, complete},
+    nodes::BySpan,
     rule,
 };
 use crate::record::{
@@ -163,7 +164,7 @@ impl Counter {
             node.emitted = true;
             node.linked = true;
         }
-        let mut known_sums: FxHashMap<TraceId, FxHashMap<SpanId, Sums>> = FxHashMap::default();
+        let mut known_sums: FxHashMap<TraceId, BySpan<Sums>> = FxHashMap::default();
         for (key, stored) in sums {
             let Some((_, family)) = self.families.get_mut(&key.trace_id) else {
                 continue;
@@ -175,7 +176,7 @@ impl Counter {
                     &judged.map(|(id, node)| (id, node.verdict)).collect(),
                 )
             });
-            let known = of_trace.remove(&key.span_id).unwrap_or_default();
+            let known = of_trace.get(&key.span_id).cloned().unwrap_or_default();
             if let Some(request) = family
                 .nodes
                 .get_mut(&key.span_id)

@@ -1,26 +1,25 @@
 //! The rule's outcome, written into rows that are about to leave, and told as changes to those that
 //! have left.
 
-use rustc_hash::{FxHashMap, FxHashSet};
-
 use super::{
     Counted,
     family::{Family, Node, Sums},
+    nodes::BySpan,
     rule,
 };
 use crate::record::{Amendment, Change, Link, PipelineRequest, Record, SpanId, SpanKey, TraceId};
 
 /// Marks the spans that stand above a row.
 fn mark_ties(family: &mut Family) {
-    let mut above: FxHashSet<SpanId> = FxHashSet::default();
+    let mut above: BySpan<()> = BySpan::default();
     for (id, node) in family.nodes.iter() {
         if node.facts.is_some() {
             // Above one that was reached before, all were.
             let mut ancestors = family.ancestors(id).map(|(id, _)| id);
-            while ancestors.next().is_some_and(|id| above.insert(id)) {}
+            while ancestors.next().is_some_and(|id| above.insert(id, ())) {}
         }
     }
-    for id in above {
+    for (id, &()) in above.iter() {
         if let Some(node) = family.nodes.get_mut(&id) {
             node.is_tie = true;
         }
@@ -109,10 +108,10 @@ fn requests(
     trace_id: TraceId,
     family: &mut Family,
     ids: &[SpanId],
-    verdicts: &FxHashMap<SpanId, crate::record::Counted>,
+    verdicts: &BySpan<crate::record::Counted>,
     out: &mut Counted,
 ) {
-    let mut all = rule::sums(family, verdicts);
+    let all = rule::sums(family, verdicts);
     for &id in ids {
         let Some(node) = family.nodes.get_mut(&id) else {
             continue;
@@ -121,7 +120,9 @@ fn requests(
         let Some(request) = node.request.as_mut() else {
             continue;
         };
-        let sums = request.base.plus(&all.remove(&id).unwrap_or_default(), 1.0);
+        let sums = request
+            .base
+            .plus(&all.get(&id).cloned().unwrap_or_default(), 1.0);
         if let Some(mut row) = request.held.take() {
             fill_sums(&mut row, &sums);
             out.records.push(Record::PipelineRequest(row));

@@ -1,5 +1,5 @@
-//! The spans of one trace, by id. Most traces have a handful, for which a list is smaller and
-//! quicker than a map; beyond that an index finds them.
+//! What is known of the spans of one trace, by id. Most traces have a handful, for which a list is
+//! smaller and quicker than a map; beyond that an index finds them.
 
 use rustc_hash::FxHashMap;
 
@@ -9,15 +9,27 @@ use crate::record::SpanId;
 /// Up to this many spans are looked through one by one.
 const FEW: usize = 16;
 
-/// Spans by id, in the order in which they came.
-#[derive(Debug, Default)]
-pub(super) struct Nodes {
-    list: Vec<(SpanId, Node)>,
+/// The spans of a trace.
+pub(super) type Nodes = BySpan<Node>;
+
+/// Something of each span, in the order in which it came.
+#[derive(Debug)]
+pub(super) struct BySpan<T> {
+    list: Vec<(SpanId, T)>,
     /// Place in the list; empty while there are few.
     index: FxHashMap<SpanId, usize>,
 }
 
-impl Nodes {
+impl<T> Default for BySpan<T> {
+    fn default() -> Self {
+        Self {
+            list: Vec::new(),
+            index: FxHashMap::default(),
+        }
+    }
+}
+
+impl<T> BySpan<T> {
     fn place(&self, id: &SpanId) -> Option<usize> {
         if self.list.len() <= FEW {
             return self.list.iter().position(|(known, _)| known == id);
@@ -25,26 +37,26 @@ impl Nodes {
         self.index.get(id).copied()
     }
 
-    pub fn get(&self, id: &SpanId) -> Option<&Node> {
-        self.list.get(self.place(id)?).map(|(_, node)| node)
+    pub fn get(&self, id: &SpanId) -> Option<&T> {
+        self.list.get(self.place(id)?).map(|(_, value)| value)
     }
 
-    pub fn get_mut(&mut self, id: &SpanId) -> Option<&mut Node> {
+    pub fn get_mut(&mut self, id: &SpanId) -> Option<&mut T> {
         let place = self.place(id)?;
-        self.list.get_mut(place).map(|(_, node)| node)
+        self.list.get_mut(place).map(|(_, value)| value)
     }
 
     pub fn contains_key(&self, id: &SpanId) -> bool {
         self.place(id).is_some()
     }
 
-    /// Adds a span, or puts it in the place of the one with its id.
-    pub fn insert(&mut self, id: SpanId, node: Node) {
+    /// Adds a span, or puts it in the place of the one with its id; says whether it is new.
+    pub fn insert(&mut self, id: SpanId, value: T) -> bool {
         if let Some(known) = self.get_mut(&id) {
-            *known = node;
-            return;
+            *known = value;
+            return false;
         }
-        self.list.push((id, node));
+        self.list.push((id, value));
         match self.list.len() {
             0..=FEW => {}
             len if len == FEW + 1 => {
@@ -53,18 +65,47 @@ impl Nodes {
             }
             len => drop(self.index.insert(id, len - 1)),
         }
+        true
     }
 
     pub fn len(&self) -> usize {
         self.list.len()
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (SpanId, &Node)> {
-        self.list.iter().map(|(id, node)| (*id, node))
+    pub fn iter(&self) -> impl Iterator<Item = (SpanId, &T)> {
+        self.list.iter().map(|(id, value)| (*id, value))
     }
 
-    pub fn values(&self) -> impl Iterator<Item = &Node> {
-        self.list.iter().map(|(_, node)| node)
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (SpanId, &mut T)> {
+        self.list.iter_mut().map(|(id, value)| (*id, value))
+    }
+
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.list.iter().map(|(_, value)| value)
+    }
+}
+
+impl<T: Default> BySpan<T> {
+    /// What is known of a span, its default if nothing was.
+    pub fn or_default(&mut self, id: SpanId) -> &mut T {
+        let place = match self.place(&id) {
+            Some(place) => place,
+            None => {
+                self.insert(id, T::default());
+                self.list.len() - 1
+            }
+        };
+        &mut self.list[place].1
+    }
+}
+
+impl<T> FromIterator<(SpanId, T)> for BySpan<T> {
+    fn from_iter<I: IntoIterator<Item = (SpanId, T)>>(all: I) -> Self {
+        let mut spans = Self::default();
+        for (id, value) in all {
+            spans.insert(id, value);
+        }
+        spans
     }
 }
 
@@ -82,16 +123,23 @@ mod tests {
                 ..Node::default()
             };
             assert!(!nodes.contains_key(&id(n)));
-            nodes.insert(id(n), node(-1));
-            nodes.insert(id(n), node(n as i64));
+            assert!(nodes.insert(id(n), node(-1)));
+            assert!(!nodes.insert(id(n), node(n as i64)));
+            nodes.or_default(id(n)).is_genai = true;
             assert_eq!(nodes.len() as u64, n);
             for known in 1..=n {
                 assert_eq!(nodes.get(&id(known)).unwrap().started_at, known as i64);
             }
             assert!(nodes.get_mut(&id(n + 1)).is_none());
         }
+        assert!(
+            nodes
+                .values()
+                .all(|node| node.is_genai && node.started_at > 0)
+        );
+        assert_eq!(nodes.or_default(id(101)).started_at, 0);
         let order: Vec<i64> = nodes.iter().map(|(_, node)| node.started_at).collect();
-        assert!(order.is_sorted());
-        assert_eq!(nodes.values().count(), 100);
+        assert!(order[..100].is_sorted());
+        assert_eq!(nodes.len(), 101);
     }
 }

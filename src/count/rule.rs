@@ -1,8 +1,9 @@
 //! The rule, a pure function over one trace. The station's doc has it in words.
 
-use rustc_hash::{FxHashMap, FxHashSet};
-
-use super::family::{Facts, Family, Kind, Sums, Tokens};
+use super::{
+    family::{Facts, Family, Kind, Sums, Tokens},
+    nodes::BySpan,
+};
 use crate::record::{Counted, NotCounted, Role, SpanId, Stage};
 
 /// Steps down that one judgement of a trace takes. Beyond them a span with another of its kind inside
@@ -10,11 +11,11 @@ use crate::record::{Counted, NotCounted, Role, SpanId, Stage};
 const MOST_STEPS: usize = 1 << 20;
 
 /// The verdict on every span with a row that can count.
-pub(super) fn verdicts(family: &Family) -> FxHashMap<SpanId, Counted> {
-    let mut verdicts = FxHashMap::default();
-    let mut inner_of: FxHashMap<SpanId, Vec<SpanId>> = FxHashMap::default();
-    let mut over_usage: FxHashSet<SpanId> = FxHashSet::default();
-    let mut above_usage: FxHashSet<SpanId> = FxHashSet::default();
+pub(super) fn verdicts(family: &Family) -> BySpan<Counted> {
+    let mut verdicts = BySpan::default();
+    let mut inner_of: BySpan<Vec<SpanId>> = BySpan::default();
+    let mut over_usage: BySpan<()> = BySpan::default();
+    let mut above_usage: BySpan<()> = BySpan::default();
     for (id, node) in family.nodes.iter() {
         let Some(facts) = &node.facts else { continue };
         verdicts.insert(id, Counted::Yes);
@@ -23,37 +24,39 @@ pub(super) fn verdicts(family: &Family) -> FxHashMap<SpanId, Counted> {
             // Above one that was reached before, all were.
             let unseen = family
                 .ancestors(id)
-                .take_while(|(id, _)| above_usage.insert(*id));
+                .take_while(|(id, _)| above_usage.insert(*id, ()));
             let rollups = unseen.filter(|(_, above)| above.role == Role::Rollup);
-            over_usage.extend(rollups.map(|(id, _)| id));
+            for (id, _) in rollups {
+                over_usage.insert(id, ());
+            }
         }
         if !matches!(node.role, Role::Rollup | Role::Attempt)
             && let Some(outer) = same_kind_above(family, id, facts.kind)
         {
-            inner_of.entry(outer).or_default().push(id);
+            inner_of.or_default(outer).push(id);
         }
     }
-    for (&id, verdict) in &mut verdicts {
+    for (id, verdict) in verdicts.iter_mut() {
         let Some(node) = family.nodes.get(&id) else {
             continue;
         };
         let has_usage = node.facts.as_ref().is_some_and(|f| f.tokens.is_known());
         match node.role {
-            Role::Rollup if over_usage.contains(&id) || !has_usage => {
+            Role::Rollup if over_usage.contains_key(&id) || !has_usage => {
                 *verdict = Counted::No(NotCounted::Wrapper);
             }
             Role::Attempt => *verdict = Counted::No(NotCounted::Duplicate),
             _ => {}
         }
     }
-    let mut outers: Vec<SpanId> = inner_of.keys().copied().collect();
+    let mut outers: Vec<SpanId> = inner_of.iter().map(|(id, _)| id).collect();
     outers.sort_by_cached_key(|&id| (std::cmp::Reverse(family.ancestors(id).count()), id));
     let mut steps = MOST_STEPS;
     for outer in outers {
         settle(family, outer, &inner_of, &mut verdicts, &mut steps);
     }
-    for (id, verdict) in &mut verdicts {
-        if verdict.is_yes() && family.nodes.get(id).is_some_and(|node| node.is_elsewhere) {
+    for (id, verdict) in verdicts.iter_mut() {
+        if verdict.is_yes() && family.nodes.get(&id).is_some_and(|node| node.is_elsewhere) {
             *verdict = Counted::No(NotCounted::Duplicate);
         }
     }
@@ -86,8 +89,8 @@ fn same_kind_above(family: &Family, id: SpanId, kind: Kind) -> Option<SpanId> {
 fn settle(
     family: &Family,
     outer: SpanId,
-    inner_of: &FxHashMap<SpanId, Vec<SpanId>>,
-    verdicts: &mut FxHashMap<SpanId, Counted>,
+    inner_of: &BySpan<Vec<SpanId>>,
+    verdicts: &mut BySpan<Counted>,
     steps: &mut usize,
 ) {
     let standing = standing(outer, inner_of, verdicts, steps);
@@ -114,7 +117,7 @@ fn settle(
     }
 }
 
-fn demote(spans: &[SpanId], verdicts: &mut FxHashMap<SpanId, Counted>) {
+fn demote(spans: &[SpanId], verdicts: &mut BySpan<Counted>) {
     for &id in spans {
         verdicts.insert(id, Counted::No(NotCounted::Duplicate));
     }
@@ -123,16 +126,16 @@ fn demote(spans: &[SpanId], verdicts: &mut FxHashMap<SpanId, Counted>) {
 /// The counted spans below `outer`, through those that turned out to be wrappers.
 fn standing(
     outer: SpanId,
-    inner_of: &FxHashMap<SpanId, Vec<SpanId>>,
-    verdicts: &FxHashMap<SpanId, Counted>,
+    inner_of: &BySpan<Vec<SpanId>>,
+    verdicts: &BySpan<Counted>,
     steps: &mut usize,
 ) -> Vec<SpanId> {
     let mut found = Vec::new();
     let mut open = vec![outer];
-    let mut seen = FxHashSet::default();
+    let mut seen = BySpan::default();
     while let Some(id) = open.pop() {
         for &inner in inner_of.get(&id).into_iter().flatten() {
-            if seen.insert(inner) {
+            if seen.insert(inner, ()) {
                 if verdicts.get(&inner).is_some_and(|v| v.is_yes()) {
                     found.push(inner);
                 }
@@ -172,11 +175,8 @@ fn same_usage(a: &Tokens, b: &Tokens) -> bool {
 }
 
 /// What the rows of a trace's requests say of the counted rows below each.
-pub(super) fn sums(
-    family: &Family,
-    verdicts: &FxHashMap<SpanId, Counted>,
-) -> FxHashMap<SpanId, Sums> {
-    let mut all: FxHashMap<SpanId, Sums> = FxHashMap::default();
+pub(super) fn sums(family: &Family, verdicts: &BySpan<Counted>) -> BySpan<Sums> {
+    let mut all: BySpan<Sums> = BySpan::default();
     for (id, node) in family.nodes.iter() {
         let counted = verdicts.get(&id).is_none_or(|verdict| verdict.is_yes());
         let stage = match node.role {
@@ -196,7 +196,7 @@ pub(super) fn sums(
             .chain(family.ancestors(id))
             .filter(|(_, above)| above.request.is_some())
         {
-            let sums = all.entry(above).or_default();
+            let sums = all.or_default(above);
             if let Some(ms) = node.duration_ms {
                 sums.stages.add(stage, ms);
             }

@@ -100,14 +100,37 @@ fn tags(tags: &[String]) -> String {
 }
 
 /// A JSON array of those that both stores keep.
-fn scores(scores: &[f64]) -> Option<String> {
-    let finite: Vec<f64> = scores.iter().copied().filter_map(row::finite).collect();
-    serde_json::to_string(&finite).ok()
+fn scores(scores: &[f64]) -> String {
+    let mut buffer = zmij::Buffer::new();
+    let mut text = String::with_capacity(2 + 8 * scores.len());
+    for score in scores.iter().copied().filter_map(row::finite) {
+        text.push(if text.is_empty() { '[' } else { ',' });
+        text.push_str(buffer.format_finite(score));
+    }
+    text.push_str(if text.is_empty() { "[]" } else { "]" });
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scores_are_those_of_json_that_are_finite() {
+        let all = [
+            1.0,
+            -0.0,
+            0.1,
+            f64::NAN,
+            1e300,
+            1e-7,
+            f64::INFINITY,
+            12345.0,
+        ];
+        let json = serde_json::to_string(&[1.0, 0.0, 0.1, 1e300, 1e-7, 12345.0]).unwrap();
+        assert_eq!(scores(&all), json);
+        assert_eq!(scores(&[f64::NAN]), "[]");
+    }
 
     #[test]
     fn times_have_one_width() {

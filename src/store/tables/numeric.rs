@@ -1,60 +1,62 @@
 //! Money in the form of the type numeric.
 
-use std::{fmt::Write as _, io::Write as _};
+use std::fmt::Write as _;
 
-/// Digits of a double without an exponent: 309 before the point, or 326 in all below one.
-const LONGEST_DECIMAL: usize = 400;
-
-/// Adds a field: its length, ndigits, weight, sign, dscale, then base-10,000 digits. The decimal is the shortest
-/// one that reads back as the same double.
+/// Adds a field: its length, ndigits, weight, sign, dscale, then base-10,000 digits. The decimal is
+/// the shortest one that reads back as the same double. It must be finite.
 pub(super) fn write(out: &mut Vec<u8>, usd: f64) {
-    let mut text = [0; LONGEST_DECIMAL];
-    let mut rest = text.as_mut_slice();
-    // It fits, so it can't fail.
-    let _ = write!(rest, "{}", usd.abs());
-    let length = LONGEST_DECIMAL - rest.len();
-    let text = text.get(..length).unwrap_or_default();
-    let point = memchr::memchr(b'.', text).unwrap_or(length);
-    let (whole, part) = text.split_at_checked(point).unwrap_or((text, &[]));
-    let part = part.get(1..).unwrap_or_default();
-    let lead = (4 - whole.len() % 4) % 4;
-    let trail = (4 - part.len() % 4) % 4;
-    let decimal = std::iter::repeat_n(&b'0', lead)
-        .chain(whole)
-        .chain(part)
-        .chain(std::iter::repeat_n(&b'0', trail));
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format_finite(usd.abs());
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let exponent: i16 = exponent.parse().unwrap_or_default();
+    let units = whole.len();
+    // The digits are those of 0.ddd · 10^point.
+    let zeros = |text: &str| text.bytes().take_while(|digit| *digit == b'0').count();
+    let before = match zeros(whole) {
+        some if some < whole.len() => some,
+        all => all + zeros(part),
+    };
+    let part = part.trim_end_matches('0');
+    let whole = if part.is_empty() {
+        whole.trim_end_matches('0')
+    } else {
+        whole
+    };
+    let point = units as i16 + exponent - before as i16;
+    let digits = whole.bytes().chain(part.bytes()).skip(before);
+    let count = (whole.len() + part.len()).saturating_sub(before) as i16;
 
     // The length and the four fields before the digits are known after them.
     let header = out.len();
     out.extend_from_slice(&[0; 12]);
-    let first = out.len();
-    let mut weight = (whole.len() + lead) as i16 / 4 - 1;
-    let mut digit = 0;
-    for (i, byte) in decimal.enumerate() {
-        digit = digit * 10 + i16::from(byte - b'0');
-        if i % 4 < 3 {
-            continue;
+    let lead = (-point).rem_euclid(4);
+    let mut four = 0;
+    for (at, digit) in (lead..).zip(digits) {
+        four = four * 10 + i16::from(digit - b'0');
+        if at % 4 == 3 {
+            out.extend_from_slice(&four.to_be_bytes());
+            four = 0;
         }
-        if digit == 0 && out.len() == first {
-            weight -= 1;
-        } else {
-            out.extend_from_slice(&digit.to_be_bytes());
-        }
-        digit = 0;
     }
-    while out.len() > first && out.ends_with(&[0, 0]) {
-        out.truncate(out.len() - 2);
+    let open = (lead + count) % 4;
+    if count > 0 && open > 0 {
+        let four = (open..4).fold(four, |four, _| four * 10);
+        out.extend_from_slice(&four.to_be_bytes());
     }
-    let digits = (out.len() - first) / 2;
-    let (weight, sign): (i16, u16) = match digits {
+    let groups = ((out.len() - header) / 2 - 6) as i16;
+    let (weight, sign): (i16, u16) = match groups {
         0 => (0, 0),
-        _ if usd < 0.0 => (weight, 0x4000),
-        _ => (weight, 0),
+        _ if usd < 0.0 => ((point - 1).div_euclid(4), 0x4000),
+        _ => ((point - 1).div_euclid(4), 0),
     };
-    let length = (8 + 2 * digits) as u16;
-    let part = part.len() as u16;
-    let fields = [0, length, digits as u16, weight as u16, sign, part];
-    if let Some(slot) = out.get_mut(header..first) {
+    let scale = if groups == 0 {
+        0
+    } else {
+        (count - point).max(0)
+    };
+    let fields = [0, 8 + 2 * groups, groups, weight, sign as i16, scale];
+    if let Some(slot) = out.get_mut(header..header + 12) {
         for (slot, field) in slot.chunks_exact_mut(2).zip(fields) {
             slot.copy_from_slice(&field.to_be_bytes());
         }

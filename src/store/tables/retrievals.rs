@@ -14,7 +14,7 @@ table! { "retrievals", Retrieval, |r|
     hits: int = r.hits,
     best_score: float = r.best_score,
     score_kind: word = r.score_kind.map(|s| s.as_str()),
-    scores: json = r.scores.as_deref().and_then(scores),
+    scores: json = r.scores.as_deref().map(scores),
     rerank_enabled: flag = r.rerank_enabled,
     rerank_model: text = r.rerank_model.as_deref(),
     counted: flag = r.counted.is_yes(),
