@@ -12,8 +12,10 @@
 //!   stock, with fsync.
 //! - **cost**: for each store and protocol, spans a second, CPU-seconds of Spanledger (user and
 //!   system) for 100,000 spans, its peak resident memory, and the CPU-seconds of the Postgres
-//!   backends beside it. Seconds differ from machine to machine: what prost alone takes to decode
-//!   the same spans is printed beside them, as the unit to compare by.
+//!   backends beside it. Seconds differ from machine to machine, and on a shared one from minute to
+//!   minute: what prost alone takes to decode the same spans, just before each run and just after,
+//!   is the unit to compare by. It is taken twice: on one thread, and with all processors busy, as
+//!   they are in the run.
 //! - **ack**: times to the ack at 20,000 spans a second, sent for 20 s after 2 s of warming up.
 //!
 //! The load is that of `spanledger load`: 5-span RAG traces of about 640 bytes a span, 510 spans a
@@ -104,7 +106,7 @@ fn prost_cpu_seconds(threads: usize) -> f64 {
     let before = cpu_seconds(std::process::id());
     let decode = || {
         let (started, mut decoded) = (Instant::now(), 0);
-        while started.elapsed() < Duration::from_secs(2) {
+        while started.elapsed() < Duration::from_secs(1) {
             let request = ExportTraceServiceRequest::decode(body.as_slice());
             assert!(std::hint::black_box(request).is_ok());
             decoded += 5 * TRACES_PER_REQUEST;
@@ -119,30 +121,38 @@ fn prost_cpu_seconds(threads: usize) -> f64 {
     (cpu_seconds(std::process::id()) - before) * 100_000.0 / decoded as f64
 }
 
-fn cost(cluster: &Cluster, spans: u64) {
+/// What prost takes on one thread, and on as many as there are processors.
+fn units() -> [f64; 2] {
     let processors = std::thread::available_parallelism().map_or(1, |all| all.get());
-    let (unit, busy) = (prost_cpu_seconds(1), prost_cpu_seconds(processors));
+    [prost_cpu_seconds(1), prost_cpu_seconds(processors)]
+}
+
+fn cost(cluster: &Cluster, spans: u64) {
     println!(
-        "\nprost decodes 100,000 of these spans in {unit:.2} CPU-s; in {busy:.2} where all processors \
-         are busy, as they are below"
-    );
-    println!(
-        "{:<10} {:<14} {:>10} {:>10} {:>11} {:>8} {:>20} {:>9}",
+        "\n{:<10} {:<14} {:>10} {:>10} {:>11} {:>12} {:>12} {:>8} {:>9}",
         "store",
         "protocol",
         "acked/s",
         "stored/s",
         "CPU-s/100k",
         "x prost",
-        "Postgres CPU-s/100k",
+        "x prost busy",
+        "Postgres",
         "peak MiB"
     );
-    for protocol in Protocol::ALL {
-        let database = cluster.database();
-        run(protocol, spans, Some((cluster, &database))).print("postgres", protocol, spans, unit);
-    }
-    for protocol in Protocol::ALL {
-        run(protocol, spans, None).print("sqlite", protocol, spans, unit);
+    for store in ["postgres", "sqlite"] {
+        for protocol in Protocol::ALL {
+            let database = (store == "postgres").then(|| cluster.database());
+            let before = units();
+            let run = run(
+                protocol,
+                spans,
+                database.as_deref().map(|url| (cluster, url)),
+            );
+            let after = units();
+            let [alone, busy] = [0, 1].map(|unit| (before[unit] + after[unit]) / 2.0);
+            run.print(store, protocol, spans, [alone, busy]);
+        }
     }
 }
 
@@ -184,18 +194,19 @@ struct Measured {
 }
 
 impl Measured {
-    fn print(&self, store: &str, protocol: Protocol, spans: u64, unit: f64) {
+    fn print(&self, store: &str, protocol: Protocol, spans: u64, [alone, busy]: [f64; 2]) {
         let (spans, per_100k) = (spans as f64, 100_000.0 / spans as f64);
         let theirs = self
             .their_cpu_seconds
             .map_or("-".to_owned(), |cpu| format!("{:.2}", cpu * per_100k));
+        let cpu = self.cpu_seconds * per_100k;
         println!(
-            "{store:<10} {:<14} {:>10.0} {:>10.0} {:>11.2} {:>8.1} {theirs:>20} {:>9.0}",
+            "{store:<10} {:<14} {:>10.0} {:>10.0} {cpu:>11.2} {:>12} {:>12} {theirs:>8} {:>9.0}",
             protocol.as_str(),
             spans / self.acked.as_secs_f64(),
             spans / self.stored.as_secs_f64(),
-            self.cpu_seconds * per_100k,
-            self.cpu_seconds * per_100k / unit,
+            format!("{:.1} x {alone:.2}", cpu / alone),
+            format!("{:.1} x {busy:.2}", cpu / busy),
             self.peak_mib,
         );
     }
