@@ -9,7 +9,7 @@ use super::{
     answers::Answers,
     family::{Family, Node, Request, Sums},
     forgotten::Forgotten,
-    judge::{amend, complete},
+    judge::{Filled, amend, complete},
     nodes::BySpan,
     rule,
 };
@@ -213,10 +213,11 @@ impl Counter {
                 }
             }
         }
+        let mut contexts = Filled::default();
         for (key, mut record) in fresh {
             let family = self.families.get(&key.trace_id).map(|(_, family)| family);
             if let Some(node) = family.and_then(|f| f.nodes.get(&key.span_id)) {
-                complete(&mut record, key, node);
+                complete(&mut record, key, node, &mut contexts);
             }
             counted.records.push(record);
         }

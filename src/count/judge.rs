@@ -1,13 +1,17 @@
 //! The rule's outcome, written into rows that are about to leave, and told as changes to those that
 //! have left.
 
+use std::sync::Arc;
+
 use super::{
     Counted,
     family::{Family, Node, Sums},
     nodes::BySpan,
     rule,
 };
-use crate::record::{Amendment, Change, Link, PipelineRequest, Record, SpanId, SpanKey, TraceId};
+use crate::record::{
+    Amendment, Change, Context, Link, PipelineRequest, Record, SpanId, SpanKey, TraceId,
+};
 
 /// Marks the spans that stand above a row.
 fn mark_ties(family: &mut Family) {
@@ -150,8 +154,28 @@ fn fill_sums(row: &mut PipelineRequest, sums: &Sums) {
     row.cost = sums.cost;
 }
 
+/// Contexts that were put together last: a record's, its family's, and both. The rows of a trace
+/// mostly have the same two.
+#[derive(Default)]
+pub(super) struct Filled(Option<[Arc<Context>; 3]>);
+
+impl Filled {
+    fn of(&mut self, own: &Arc<Context>, known: &Arc<Context>) -> Arc<Context> {
+        match &self.0 {
+            Some([of, by, filled]) if Arc::ptr_eq(of, own) && Arc::ptr_eq(by, known) => {
+                Arc::clone(filled)
+            }
+            _ => {
+                let filled = Context::filled(own, known);
+                self.0 = Some([own, known, &filled].map(Arc::clone));
+                filled
+            }
+        }
+    }
+}
+
 /// Writes what the tree knows into a record that is about to leave.
-pub(super) fn complete(record: &mut Record, key: SpanKey, node: &Node) {
+pub(super) fn complete(record: &mut Record, key: SpanKey, node: &Node, contexts: &mut Filled) {
     let context = match record {
         Record::LlmCall(call) => {
             call.counted = node.verdict;
@@ -170,6 +194,6 @@ pub(super) fn complete(record: &mut Record, key: SpanKey, node: &Node) {
         Record::PipelineRequest(request) => &mut request.context,
     };
     if let Some(known) = &node.told_context {
-        context.fill_from(known);
+        *context = contexts.of(context, known);
     }
 }

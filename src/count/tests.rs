@@ -68,7 +68,11 @@ fn ledger(batches: Vec<Vec<MappedSpan>>) -> Vec<(SpanId, Verdict, Option<Arc<str
         let counted = counter.count(&mut batch.clone());
         for record in counted.records {
             if let Record::LlmCall(call) = record {
-                rows.push((call.header.span_id, call.counted, call.context.user_id));
+                rows.push((
+                    call.header.span_id,
+                    call.counted,
+                    call.context.user_id.clone(),
+                ));
             }
         }
         for amendment in counted.amendments {

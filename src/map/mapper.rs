@@ -222,8 +222,8 @@ impl Mapper {
             kind,
             ending: &ending,
             header: &header,
-            own_context: own_context.as_deref(),
-            environment: group.resource.environment.as_ref(),
+            own_context: own_context.as_ref(),
+            resource_context: &group.resource.context,
             keep_content: self.keep_content,
         };
         self.add_records(&subject, is_request, &mut mapped);

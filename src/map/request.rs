@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use super::{fields, fields::Field, limits, subject::Subject};
 use crate::{
     otlp::Value,
-    record::{PipelineRequest, Status},
+    record::{Context, PipelineRequest, Status},
 };
 
 /// Answers beyond this are content, not a result.
@@ -84,28 +84,33 @@ fn set(request: &mut PipelineRequest, word: &[u8], value: Value<'_>) {
 pub struct Resource {
     /// `service.name`.
     pub service_name: Option<Arc<str>>,
-    /// Deployment environment.
-    pub environment: Option<Arc<str>>,
+    /// The deployment environment, and nothing else.
+    pub context: Arc<Context>,
 }
 
 impl Resource {
     /// Reads the resource's attributes.
     pub fn read(attributes: crate::otlp::Attributes<'_>) -> Self {
-        let mut resource = Resource::default();
+        let (mut service_name, mut environment) = (None, None);
         for (key, value) in attributes.take(limits::ATTRIBUTES) {
             let name = || {
                 let bytes = limits::CONTEXT_BYTES;
                 fields::scalar(value).map(|text| Arc::from(limits::name(&text, bytes)))
             };
             match key {
-                b"service.name" => resource.service_name = name(),
-                b"deployment.environment.name" => resource.environment = name(),
-                b"deployment.environment" if resource.environment.is_none() => {
-                    resource.environment = name();
-                }
+                b"service.name" => service_name = name(),
+                b"deployment.environment.name" => environment = name(),
+                b"deployment.environment" if environment.is_none() => environment = name(),
                 _ => {}
             }
         }
-        resource
+        let context = Context {
+            environment,
+            ..Context::default()
+        };
+        Resource {
+            service_name,
+            context: Arc::new(context),
+        }
     }
 }

@@ -25,20 +25,19 @@ pub struct Subject<'s, 'a> {
     /// Ids, times, service.
     pub header: &'s Header,
     /// Its own context.
-    pub own_context: Option<&'s Context>,
-    /// The resource's environment.
-    pub environment: Option<&'s Arc<str>>,
+    pub own_context: Option<&'s Arc<Context>>,
+    /// What its resource says of who and where: the environment.
+    pub resource_context: &'s Arc<Context>,
     /// Whether prompts, answers and queries are kept.
     pub keep_content: bool,
 }
 
 impl Subject<'_, '_> {
     /// The span's own context, and the resource's environment where it has none.
-    pub fn context(&self) -> Context {
-        let mut context = self.own_context.cloned().unwrap_or_default();
-        if context.environment.is_none() {
-            context.environment = self.environment.cloned();
+    pub fn context(&self) -> Arc<Context> {
+        match self.own_context {
+            Some(own) => Context::filled(own, self.resource_context),
+            None => Arc::clone(self.resource_context),
         }
-        context
     }
 }

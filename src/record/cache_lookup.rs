@@ -1,5 +1,7 @@
 //! A look into a response or embedding cache.
 
+use std::sync::Arc;
+
 use super::{Context, Header};
 
 /// A row of `cache_lookups`.
@@ -14,5 +16,5 @@ pub struct CacheLookup {
     /// Whether it was there.
     pub hit: bool,
     /// Who and where.
-    pub context: Context,
+    pub context: Arc<Context>,
 }

@@ -87,6 +87,19 @@ impl Context {
             .any(|((_, own), (_, theirs))| own.is_none() && theirs.is_some())
     }
 
+    /// `own`, and what is unknown there from `other`; one of the two where it has all of it.
+    pub fn filled(own: &Arc<Context>, other: &Arc<Context>) -> Arc<Context> {
+        if Arc::ptr_eq(own, other) || !own.lacks(other) {
+            return Arc::clone(own);
+        }
+        if own.is_empty() {
+            return Arc::clone(other);
+        }
+        let mut filled = Context::clone(own);
+        filled.fill_from(other);
+        Arc::new(filled)
+    }
+
     /// Takes from `ancestor` what is unknown here; says whether anything changed.
     pub fn fill_from(&mut self, ancestor: &Context) -> bool {
         let mut changed = false;

@@ -1,5 +1,7 @@
 //! A parse of a model's JSON answer.
 
+use std::sync::Arc;
+
 use super::{Context, Header};
 
 /// A row of `json_parses`.
@@ -16,5 +18,5 @@ pub struct JsonParse {
     /// Error class.
     pub error_type: Option<String>,
     /// Who and where.
-    pub context: Context,
+    pub context: Arc<Context>,
 }

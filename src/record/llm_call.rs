@@ -1,5 +1,7 @@
 //! A model call, or a span that wraps one.
 
+use std::sync::Arc;
+
 use super::{Context, Cost, ErrorClass, Header, History, Origin, SpanKey, Unpriced, Usage};
 
 /// A row of `llm_calls`.
@@ -72,7 +74,7 @@ pub struct LlmCall {
     /// Retries inside the call.
     pub retry_count: Option<i64>,
     /// Who and where.
-    pub context: Context,
+    pub context: Arc<Context>,
     /// The winning dialect.
     pub dialect: &'static str,
     /// The attributes that no column takes: the text of a JSON object.

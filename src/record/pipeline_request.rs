@@ -1,5 +1,7 @@
 //! A request as its root span saw it.
 
+use std::sync::Arc;
+
 use super::{Context, Header, Status, llm_call::words};
 
 words!(
@@ -77,5 +79,5 @@ pub struct PipelineRequest {
     /// Error class.
     pub error_type: Option<String>,
     /// Who and where.
-    pub context: Context,
+    pub context: Arc<Context>,
 }

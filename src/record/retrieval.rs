@@ -1,5 +1,7 @@
 //! A vector search or rerank.
 
+use std::sync::Arc;
+
 use super::{Context, Counted, Header, Status, llm_call::words};
 
 words!(
@@ -44,5 +46,5 @@ pub struct Retrieval {
     /// Error class.
     pub error_type: Option<String>,
     /// Who and where.
-    pub context: Context,
+    pub context: Arc<Context>,
 }

@@ -1,5 +1,7 @@
 //! One event of a transcription.
 
+use std::sync::Arc;
+
 use super::{Context, Cost, Header, Origin, Status, Unpriced, llm_call::words};
 
 words!(
@@ -55,7 +57,7 @@ pub struct SttEvent {
     /// Details, a JSON object.
     pub error_context: Option<serde_json::Value>,
     /// Who and where; `recording_id` and `task_id` are columns here.
-    pub context: Context,
+    pub context: Arc<Context>,
     /// Where the numbers came from.
     pub origin: Origin,
 }

@@ -209,7 +209,7 @@ async fn hostile_values_are_stored_clean(name: &str) {
     hostile.metadata = Some(json!({"k\0": "\0", "deep": [[[["\u{202e}"]]]]}).to_string());
     hostile.temperature = Some(f64::NAN);
     hostile.top_p = Some(f64::INFINITY);
-    hostile.context.session_id = Some("s".repeat(100_000).into());
+    Arc::make_mut(&mut hostile.context).session_id = Some("s".repeat(100_000).into());
     hostile.usage.prompt = Some(i64::MAX);
     hostile.header.completed_at = Some(i64::MAX);
     let committed = fixture.commit(&[Record::LlmCall(Box::new(hostile))]).await;

@@ -1,5 +1,7 @@
 //! Both stores hold the same rows for the same records, in the columns that the design fixes.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use spanledger::record::*;
 
@@ -156,12 +158,12 @@ async fn every_column_holds_what_its_record_says(name: &str) {
     });
 }
 
-fn context() -> Context {
+fn context() -> Arc<Context> {
     let mut context = Context::default();
     for (column, _) in Context::default().fields() {
         *context.slot(column).unwrap() = Some(format!("a {column}").into());
     }
-    context
+    Arc::new(context)
 }
 
 fn priced(usd: f64) -> Option<Result<Cost, Unpriced>> {
@@ -424,8 +426,9 @@ fn hostile(n: u32) -> Record {
         tags: Some(vec![draw.text().unwrap_or_default()]),
         ..LlmCall::default()
     };
+    let context = Arc::make_mut(&mut call.context);
     for (column, _) in Context::default().fields() {
-        *call.context.slot(column).unwrap() = draw.text().map(Into::into);
+        *context.slot(column).unwrap() = draw.text().map(Into::into);
     }
     Record::LlmCall(Box::new(call))
 }
