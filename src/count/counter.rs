@@ -214,8 +214,14 @@ impl Counter {
             }
         }
         let mut contexts = Filled::default();
+        let mut last = None;
         for (key, mut record) in fresh {
-            let family = self.families.get(&key.trace_id).map(|(_, family)| family);
+            // The spans of a trace mostly come together.
+            let family = match last {
+                Some((trace_id, family)) if trace_id == key.trace_id => family,
+                _ => self.families.get(&key.trace_id).map(|(_, family)| family),
+            };
+            last = Some((key.trace_id, family));
             if let Some(node) = family.and_then(|f| f.nodes.get(&key.span_id)) {
                 complete(&mut record, key, node, &mut contexts);
             }

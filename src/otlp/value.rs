@@ -15,10 +15,25 @@ pub fn text(bytes: &[u8]) -> Cow<'_, str> {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => String::from_utf8_lossy(bytes),
     };
-    match memchr::memchr(0, text.as_bytes()) {
-        None => text,
-        Some(_) => Cow::Owned(text.replace('\0', "\u{FFFD}")),
+    match has_nul(text.as_bytes()) {
+        false => text,
+        true => Cow::Owned(text.replace('\0', "\u{FFFD}")),
     }
+}
+
+/// True if there is a NUL, which no store takes. Most texts are so short that a search which is
+/// made for long ones costs more to start.
+#[inline]
+pub fn has_nul(text: &[u8]) -> bool {
+    const SHORT: usize = 64;
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    if text.len() > SHORT {
+        return memchr::memchr(0, text).is_some();
+    }
+    let (words, rest) = text.as_chunks();
+    let mut words = words.iter().map(|word| u64::from_ne_bytes(*word));
+    // "Bit Twiddling Hacks", S. E. Anderson: "Determine if a word has a zero byte".
+    words.any(|word| word.wrapping_sub(ONES) & !word & (ONES << 7) != 0) || rest.contains(&0)
 }
 
 /// One `AnyValue`.
@@ -222,6 +237,15 @@ mod tests {
     fn text_is_clean_for_both_stores() {
         assert!(matches!(text(b"plain"), Cow::Borrowed("plain")));
         assert_eq!(text(b"a\0b\xff"), "a\u{FFFD}b\u{FFFD}");
+        for length in 0..100 {
+            let mut bytes = vec![b'a'; length];
+            assert!(!has_nul(&bytes) && !has_nul(&vec![0x80; length]));
+            for at in 0..length {
+                bytes[at] = 0;
+                assert!(has_nul(&bytes), "{at} of {length}");
+                bytes[at] = 1;
+            }
+        }
     }
 
     #[test]

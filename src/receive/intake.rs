@@ -18,8 +18,8 @@ use crate::{
     spool,
 };
 
-/// How long to wait before a spool that had no room is asked again.
-const FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
+/// About what the quickest store takes out of the spool in a second.
+const DRAINED_IN_A_SECOND: u64 = 64 << 20;
 
 /// A request beyond this goes into the spool in parts.
 const LARGE_BYTES: usize = 2 << 20;
@@ -64,6 +64,10 @@ impl Intake {
 
     async fn check_and_append(&self, transport: Transport, signal: Signal, body: Bytes) -> Outcome {
         let bytes = body.len();
+        // What there is no room for is not looked at: that is when there is least time for it.
+        if let Err(full) = self.appender.admits(bytes as u64) {
+            return self.refuse(&full);
+        }
         let checked = match check(signal, &body) {
             Ok(checked) => checked,
             Err(malformed) => {
@@ -141,8 +145,6 @@ impl Intake {
         };
         // What can't be cut is found before a part of it is taken.
         parts().try_for_each(|part| part.map(drop)).map_err(cut)?;
-        let admitted = self.appender.admits(body.len() as u64);
-        admitted.map_err(|error| self.refuse(&error))?;
         for part in parts() {
             let part = part.map_err(cut)?;
             let spans = match signal {
@@ -163,10 +165,17 @@ impl Intake {
             tracing::warn!("requests are refused for now: {message}");
         }
         Outcome::Refused {
-            retry_after: FULL_RETRY_AFTER,
+            retry_after: retry_after(self.appender.max_bytes()),
             message,
         }
     }
+}
+
+/// How long to wait before a spool that had no room is asked again. A small one is empty in less
+/// than the five seconds that are right for others; the store must not wait for senders that wait
+/// for it.
+fn retry_after(max_bytes: u64) -> Duration {
+    Duration::from_secs((max_bytes / DRAINED_IN_A_SECOND).clamp(1, 5))
 }
 
 fn unix_ns(time: SystemTime) -> i64 {
@@ -174,4 +183,16 @@ fn unix_ns(time: SystemTime) -> i64 {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_spool_is_asked_again_soon() {
+        for (max_bytes, seconds) in [(1 << 20, 1), (64 << 20, 1), (200 << 20, 3), (4 << 30, 5)] {
+            assert_eq!(retry_after(max_bytes), Duration::from_secs(seconds));
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! cargo bench --bench path                 # everything below
 //! SPANS=1000000 ROUNDS=5 cargo bench --bench path
-//! cargo bench --bench path -- copy         # one part: copy, cost, ack
+//! cargo bench --bench path -- copy         # one part: copy, cost, ack, overload
 //! ```
 //!
 //! - **copy**: rows a second into Postgres, end to end from the first send to the last commit, and
@@ -17,6 +17,10 @@
 //!   is the unit to compare by. It is taken twice: on one thread, and with all processors busy, as
 //!   they are in the run.
 //! - **ack**: times to the ack at 20,000 spans a second, sent for 20 s after 2 s of warming up.
+//!
+//! - **overload**: rows stored a second while five times as many as the store takes are offered on 32
+//!   connections and the spool is full, beside what it takes when nothing is refused; how many tries
+//!   were refused, and how long a request takes afterwards.
 //!
 //! The load is that of `spanledger load`: 5-span RAG traces of about 640 bytes a span, 510 spans a
 //! request, on four connections that send as fast as acks come. Sender, service and Postgres share
@@ -33,6 +37,7 @@ use spanledger::load::{self, Amount, Endpoint, Plan, Protocol, Report};
 mod support;
 
 mod copy;
+mod overload;
 
 use support::{
     postgres::Cluster,
@@ -66,6 +71,9 @@ fn main() {
     }
     if wants("ack") {
         ack(&cluster);
+    }
+    if wants("overload") {
+        overload::measure(&cluster);
     }
 }
 
@@ -165,10 +173,15 @@ fn ack(cluster: &Cluster) {
         for protocol in Protocol::ALL {
             let folder = Folder::new("bench");
             let database = (store == "postgres").then(|| cluster.database());
-            let service = start(&folder, database.as_deref());
+            let service = start(&folder, database.as_deref(), &[]);
             // Connections, partitions and caches are there when the watch is started.
-            send(&service, protocol, Amount::For(WARM_UP), Some(PACE), 2);
-            let report = send(&service, protocol, Amount::For(PACED), Some(PACE), 1);
+            let paced = |time| Load {
+                amount: Amount::For(time),
+                rate: Some(PACE),
+                connections: CLIENTS,
+            };
+            send(&service, protocol, &paced(WARM_UP), 2);
+            let report = send(&service, protocol, &paced(PACED), 1);
             let ms = |time: Option<f64>| time.expect("something was acked");
             println!(
                 "{store:<10} {:<14} {:>8.1} {:>8.1} {:>8.1} {:>8.1}",
@@ -212,11 +225,9 @@ impl Measured {
     }
 }
 
-fn start(folder: &Folder, database: Option<&str>) -> Service {
-    let env: Vec<_> = database
-        .map(|url| ("SPANLEDGER_STORE_URL", url))
-        .into_iter()
-        .collect();
+fn start(folder: &Folder, database: Option<&str>, env: &[(&str, &str)]) -> Service {
+    let url = database.map(|url| ("SPANLEDGER_STORE_URL", url));
+    let env: Vec<_> = env.iter().copied().chain(url).collect();
     let service = Service::start_with(folder.path(), &env);
     service.wait_until_connected();
     service
@@ -224,13 +235,13 @@ fn start(folder: &Folder, database: Option<&str>) -> Service {
 
 fn run(protocol: Protocol, spans: u64, postgres: Option<(&Cluster, &str)>) -> Measured {
     let folder = Folder::new("bench");
-    let service = start(&folder, postgres.map(|(_, database)| database));
+    let service = start(&folder, postgres.map(|(_, database)| database), &[]);
     let (cpu, theirs) = (
         cpu_seconds(service.pid()),
         postgres.map(|(cluster, _)| children_cpu_seconds(cluster.pid())),
     );
     let started = Instant::now();
-    let sent = send(&service, protocol, Amount::Spans(spans), None, 1);
+    let sent = send(&service, protocol, &Load::of(spans), 1);
     let acked = started.elapsed();
     service.wait_until_stored(sent.acked);
     let measured = Measured {
@@ -246,14 +257,27 @@ fn run(protocol: Protocol, spans: u64, postgres: Option<(&Cluster, &str)>) -> Me
     measured
 }
 
-/// Sends on one thread. No two seeds make the same span.
-fn send(
-    service: &Service,
-    protocol: Protocol,
+/// What is sent.
+struct Load {
     amount: Amount,
+    /// Spans a second; `None` for as fast as acks come.
     rate: Option<u32>,
-    seed: u64,
-) -> Report {
+    connections: usize,
+}
+
+impl Load {
+    /// So many spans, as fast as acks come.
+    fn of(spans: u64) -> Self {
+        Self {
+            amount: Amount::Spans(spans),
+            rate: None,
+            connections: CLIENTS,
+        }
+    }
+}
+
+/// Sends on one thread. No two seeds make the same span.
+fn send(service: &Service, protocol: Protocol, load: &Load, seed: u64) -> Report {
     let address = match protocol {
         Protocol::Grpc => &service.grpc,
         Protocol::HttpProtobuf | Protocol::HttpJson => &service.otlp_http,
@@ -262,9 +286,9 @@ fn send(
         endpoint: Endpoint::parse(address).expect("the service's own address"),
         protocol,
         gzip: false,
-        amount,
-        rate: rate.map(f64::from),
-        connections: CLIENTS,
+        amount: load.amount,
+        rate: load.rate.map(f64::from),
+        connections: load.connections,
         batch: 5 * TRACES_PER_REQUEST,
         seed,
         give_up_after: Duration::from_secs(60),

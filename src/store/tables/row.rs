@@ -2,7 +2,10 @@
 //! bytes. Text gets clean here and numbers finite, so that both stores keep the same.
 
 use super::numeric;
-use crate::record::{SpanId, SpanKey, TraceId};
+use crate::{
+    otlp::value::has_nul,
+    record::{SpanId, SpanKey, TraceId},
+};
 
 /// 2000-01-01 in Unix microseconds.
 pub(super) const EPOCH_MICROS: i64 = 946_684_800_000_000;
@@ -78,7 +81,7 @@ impl Row<'_> {
     pub fn text(&mut self, text: Option<&str>) {
         match text {
             None => self.0.extend_from_slice(&NULL),
-            Some(text) if memchr::memchr(0, text.as_bytes()).is_none() => {
+            Some(text) if !has_nul(text.as_bytes()) => {
                 self.bytes(text.as_bytes());
             }
             Some(text) => self.bytes(text.replace('\0', "\u{FFFD}").as_bytes()),

@@ -162,12 +162,12 @@ fn a_full_spool_refuses_and_loses_nothing() {
     let (status, head, _) = post(&service.otlp_http, "/v1/traces", &[PROTOBUF], &body);
     assert_eq!(status, 503, "{head}");
     assert!(
-        head.to_ascii_lowercase().contains("retry-after: 5"),
+        head.to_ascii_lowercase().contains("retry-after: 1"),
         "{head}"
     );
     let answer = export(&service.grpc, "identity", framed(false, &body));
     assert_eq!(answer.status.code(), Code::Unavailable, "{answer:?}");
-    assert_eq!(answer.retry_after, Some(Duration::from_secs(5)));
+    assert_eq!(answer.retry_after, Some(Duration::from_secs(1)));
     assert_eq!(service.get("/healthz").0, 200);
     database.refuse(false);
     for load in loads {
