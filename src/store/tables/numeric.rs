@@ -63,7 +63,7 @@ pub(super) fn write(out: &mut Vec<u8>, usd: f64) {
     }
 }
 
-/// The double that [`write`] wrote.
+/// The double that [`write()`] wrote.
 pub(super) fn read(bytes: &[u8]) -> Option<f64> {
     let mut shorts = bytes
         .as_chunks()
