@@ -206,6 +206,7 @@ impl Counter {
                 let has_new_sums = new
                     .iter()
                     .any(|amendment| matches!(amendment.change, Change::Request { .. }));
+                family.nodes.shrink();
                 family.was_open |= family.has_orphan() || family.holds_request();
                 if has_new_sums || (family.was_open && family.may_matter()) {
                     let (from, to) = family.times();

@@ -68,6 +68,11 @@ impl<T> BySpan<T> {
         true
     }
 
+    /// Gives back the room for more: few traces get any.
+    pub fn shrink(&mut self) {
+        self.list.shrink_to_fit();
+    }
+
     pub fn len(&self) -> usize {
         self.list.len()
     }
