@@ -268,9 +268,7 @@ impl Family {
         let mut context = self.nodes.get(&id)?.context.clone();
         for (_, ancestor) in self.ancestors(id) {
             match (&mut context, &ancestor.context) {
-                (Some(own), Some(theirs)) if own.lacks(theirs) => {
-                    Arc::make_mut(own).fill_from(theirs);
-                }
+                (Some(own), Some(theirs)) => *own = Context::filled(own, theirs),
                 (None, Some(theirs)) => context = Some(Arc::clone(theirs)),
                 _ => {}
             }

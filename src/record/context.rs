@@ -80,7 +80,7 @@ impl Context {
     }
 
     /// True if `other` knows what is unknown here.
-    pub fn lacks(&self, other: &Context) -> bool {
+    fn lacks(&self, other: &Context) -> bool {
         let pairs = self.fields().into_iter().zip(other.fields());
         pairs
             .into_iter()
@@ -96,19 +96,11 @@ impl Context {
             return Arc::clone(other);
         }
         let mut filled = Context::clone(own);
-        filled.fill_from(other);
-        Arc::new(filled)
-    }
-
-    /// Takes from `ancestor` what is unknown here; says whether anything changed.
-    pub fn fill_from(&mut self, ancestor: &Context) -> bool {
-        let mut changed = false;
-        for ((_, slot), (_, value)) in self.slots().into_iter().zip(ancestor.fields()) {
-            if slot.is_none() && value.is_some() {
+        for ((_, slot), (_, value)) in filled.slots().into_iter().zip(other.fields()) {
+            if slot.is_none() {
                 slot.clone_from(value);
-                changed = true;
             }
         }
-        changed
+        Arc::new(filled)
     }
 }

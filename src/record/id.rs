@@ -113,4 +113,16 @@ mod tests {
             assert_eq!(SpanId::from_hex(bad), None, "{bad}");
         }
     }
+
+    #[test]
+    fn the_id_of_a_row_is_read_back() {
+        let key = SpanKey {
+            trace_id: TraceId([0xab; 16]),
+            span_id: SpanId([7; 8]),
+        };
+        assert_eq!(SpanKey::parse(&key.to_string()), Some(key));
+        for bad in ["", "-", "ab-07", &key.trace_id.to_string()] {
+            assert_eq!(SpanKey::parse(bad), None, "{bad}");
+        }
+    }
 }

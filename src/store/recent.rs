@@ -208,7 +208,7 @@ pub(super) async fn spans(pool: &Pool, wanted: Wanted<'_>) -> Result<Vec<MappedS
                 }
                 known.records.append(&mut span.records);
                 match (&mut known.context, span.context) {
-                    (Some(own), Some(more)) => drop(Arc::make_mut(own).fill_from(&more)),
+                    (Some(own), Some(more)) => *own = Context::filled(own, &more),
                     (own @ None, more) => *own = more,
                     _ => {}
                 }

@@ -159,13 +159,13 @@ impl Row<'_> {
     /// JSON text, without the `\u0000` that jsonb refuses; what isn't JSON then becomes NULL.
     pub fn json(&mut self, json: Option<String>) {
         // Few have any escape, and one byte is found quicker than six.
-        let has_nul = |text: &str| {
+        let has_escaped_nul = |text: &str| {
             let escape = memchr::memchr(b'\\', text.as_bytes());
             let rest = escape.and_then(|at| text.as_bytes().get(at..));
             rest.is_some_and(|rest| memchr::memmem::find(rest, b"\\u0000").is_some())
         };
         let json = match json {
-            Some(text) if has_nul(&text) => clean(&text),
+            Some(text) if has_escaped_nul(&text) => clean(&text),
             json => json,
         };
         match json {
