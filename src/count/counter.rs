@@ -60,6 +60,11 @@ impl Counter {
         self.forget();
     }
 
+    /// Spans of a batch for which there is room: what is under way to the store is not forgotten.
+    pub fn room(&self) -> usize {
+        (self.max_spans / UNDER_WAY).max(1)
+    }
+
     /// What is counted from now on is of a new batch.
     pub fn begin_batch(&mut self) {
         self.begun.rotate_right(1);
@@ -75,10 +80,15 @@ impl Counter {
     /// which bounds their spans started (Unix ns). `is_shared`: others write to the store, too.
     pub fn strangers(&self, spans: &[MappedSpan], is_shared: bool) -> Vec<(TraceId, i64, i64)> {
         let mut found: FxHashMap<TraceId, (i64, i64)> = FxHashMap::default();
+        let mut known = None;
         for span in spans {
             let matters = span.is_genai || !span.records.is_empty() || span.context.is_some();
             let trace_id = span.key.trace_id;
-            if !matters || self.families.contains_key(&trace_id) {
+            if !matters || known == Some(trace_id) {
+                continue;
+            }
+            if self.families.contains_key(&trace_id) {
+                known = Some(trace_id);
                 continue;
             }
             let is_old = span.started_at <= self.blind_until;
@@ -256,55 +266,54 @@ impl Counter {
         self.spans
     }
 
-    /// Puts new spans into their families; their records wait in `fresh`.
+    /// Puts new spans into their families; their records wait in `fresh`. Says which traces have any,
+    /// each once.
     fn admit(
         &mut self,
         spans: &mut Vec<MappedSpan>,
         fresh: &mut Vec<(SpanKey, Record)>,
         counted: &mut Counted,
     ) -> Vec<TraceId> {
-        let mut touched = FxHashSet::default();
-        let mut order = Vec::new();
-        for mut span in spans.drain(..) {
-            let trace_id = span.key.trace_id;
-            let (_, family) = self.families.entry(trace_id).or_default();
-            if family.nodes.contains_key(&span.key.span_id) {
-                counted.duplicates += 1;
-                continue;
-            }
-            let mut node = Node::new(&span);
-            for record in span.records.drain(..) {
-                match record {
-                    Record::PipelineRequest(row) => {
-                        node.request = Some(Box::new(Request {
-                            held: Some(row),
-                            told: Sums::default(),
-                            base: Sums::default(),
-                        }));
-                    }
-                    record => {
-                        node.has_rows = true;
-                        fresh.push((span.key, record));
+        self.turn += 1;
+        let mut touched = Vec::new();
+        let mut spans = spans.drain(..).peekable();
+        // The spans of a trace mostly come together.
+        while let Some(trace_id) = spans.peek().map(|span| span.key.trace_id) {
+            let (turn, family) = self.families.entry(trace_id).or_default();
+            while let Some(mut span) = spans.next_if(|span| span.key.trace_id == trace_id) {
+                if family.nodes.contains_key(&span.key.span_id) {
+                    counted.duplicates += 1;
+                    continue;
+                }
+                let mut node = Node::new(&span);
+                for record in span.records.drain(..) {
+                    match record {
+                        Record::PipelineRequest(row) => {
+                            node.request = Some(Box::new(Request {
+                                held: Some(row),
+                                told: Sums::default(),
+                                base: Sums::default(),
+                            }));
+                        }
+                        record => {
+                            node.has_rows = true;
+                            fresh.push((span.key, record));
+                        }
                     }
                 }
-            }
-            if let Some(answer) = node.facts.as_ref().and_then(|facts| facts.answer) {
-                self.answers.add(answer, span.key);
-            }
-            family.nodes.insert(span.key.span_id, node);
-            self.spans += 1;
-            if touched.insert(trace_id) {
-                order.push(trace_id);
-            }
-        }
-        self.turn += 1;
-        for trace_id in &order {
-            if let Some((turn, _)) = self.families.get_mut(trace_id) {
-                *turn = self.turn;
-                self.turns.push_back((self.turn, *trace_id));
+                if let Some(answer) = node.facts.as_ref().and_then(|facts| facts.answer) {
+                    self.answers.add(answer, span.key);
+                }
+                family.nodes.insert(span.key.span_id, node);
+                self.spans += 1;
+                if *turn != self.turn {
+                    *turn = self.turn;
+                    self.turns.push_back((self.turn, trace_id));
+                    touched.push(trace_id);
+                }
             }
         }
-        order
+        touched
     }
 
     /// Makes room; says whether traces had to go that may not be stored yet.

@@ -18,7 +18,7 @@ use super::{
     times,
 };
 use crate::{
-    otlp::{self, ScopeView, Signal, SpanView, value::text},
+    otlp::{self, Malformed, RawSpan, ScopeView, Signal, SpanView, value::text},
     record::{CallContent, Header, MappedSpan, Record, Role},
 };
 
@@ -61,8 +61,7 @@ pub struct Mapper {
 }
 
 /// What the spans of one group share, read once.
-struct Group<'a> {
-    view: ScopeView<'a>,
+pub struct Group {
     scope: String,
     scope_dialect: Option<u8>,
     resource: Resource,
@@ -117,23 +116,59 @@ impl Mapper {
         }
     }
 
+    /// Reads what the spans of a group share.
+    pub fn group(&self, view: ScopeView<'_>) -> Group {
+        let scope = text(view.name()).into_owned();
+        Group {
+            scope_dialect: self.lookup.scope_dialect(&scope),
+            resource: Resource::read(view.resource_attributes()),
+            scope,
+        }
+    }
+
+    /// Maps spans, each with its group and when it was received (Unix ns), and adds what they give
+    /// to `out`.
+    pub fn map_spans<'a, 'g>(
+        &self,
+        spans: impl Iterator<Item = (RawSpan<'a>, &'g Group, i64)>,
+        out: &mut Mapped,
+    ) {
+        let mut scratch = Scratch::default();
+        for (span, group, received_at) in spans {
+            self.add(span.read(), group, received_at, &mut scratch, out);
+        }
+    }
+
     fn map_traces(&self, body: &[u8], received_at: i64, out: &mut Mapped) {
         let mut scratch = Scratch::default();
-        let mut group: Option<Group<'_>> = None;
-        let walked = otlp::spans(body, |view, span| match span {
-            Ok(span) => {
-                let group = self.enter(view, &mut group);
-                let mapped = self.map_span(&span, group, received_at, &mut scratch);
-                if mapped.role == Role::None && !mapped.is_genai {
-                    out.unmapped += 1;
-                }
-                out.spans.push(mapped);
-            }
-            Err(_) => out.rejected += 1,
+        let mut last: Option<(ScopeView<'_>, Group)> = None;
+        let walked = otlp::spans(body, |view, span| {
+            last.take_if(|(known, _)| !known.is_same(&view));
+            let (_, group) = last.get_or_insert_with(|| (view, self.group(view)));
+            self.add(span, group, received_at, &mut scratch, out);
         });
         // The door checks a request's frame before it acks; what can't be read is lost to mapping
         // only, and counted.
         out.rejected += u64::from(walked.is_err());
+    }
+
+    fn add<'a>(
+        &self,
+        span: Result<SpanView<'a>, Malformed>,
+        group: &Group,
+        received_at: i64,
+        scratch: &mut Scratch<'a>,
+        out: &mut Mapped,
+    ) {
+        let Ok(span) = span else {
+            out.rejected += 1;
+            return;
+        };
+        let mapped = self.map_span(&span, group, received_at, scratch);
+        if mapped.role == Role::None && !mapped.is_genai {
+            out.unmapped += 1;
+        }
+        out.spans.push(mapped);
     }
 
     fn map_logs(&self, body: &[u8], received_at: i64, out: &mut Mapped) {
@@ -151,32 +186,10 @@ impl Mapper {
         out.rejected += u64::from(walked.is_err());
     }
 
-    fn enter<'g, 'a>(
-        &self,
-        view: ScopeView<'a>,
-        group: &'g mut Option<Group<'a>>,
-    ) -> &'g Group<'a> {
-        if !group
-            .as_ref()
-            .is_some_and(|known| known.view.is_same(&view))
-        {
-            *group = None;
-        }
-        group.get_or_insert_with(|| {
-            let scope = text(view.name()).into_owned();
-            Group {
-                scope_dialect: self.lookup.scope_dialect(&scope),
-                resource: Resource::read(view.resource_attributes()),
-                scope,
-                view,
-            }
-        })
-    }
-
     fn map_span<'a>(
         &self,
         span: &SpanView<'a>,
-        group: &Group<'_>,
+        group: &Group,
         received_at: i64,
         scratch: &mut Scratch<'a>,
     ) -> MappedSpan {
@@ -232,7 +245,7 @@ impl Mapper {
     }
 
     /// Reads the events whose attributes are the span's own in the scope's dialect.
-    fn walk_carriers<'a>(&self, span: &SpanView<'a>, group: &Group<'_>, scratch: &mut Scratch<'a>) {
+    fn walk_carriers<'a>(&self, span: &SpanView<'a>, group: &Group, scratch: &mut Scratch<'a>) {
         let place = group.scope_dialect.map(usize::from);
         let Some(dialect) = place.and_then(|place| DIALECTS.get(place)) else {
             return;
@@ -282,7 +295,7 @@ impl Mapper {
     }
 }
 
-fn header(span: &SpanView<'_>, mapped: &MappedSpan, group: &Group<'_>, received_at: i64) -> Header {
+fn header(span: &SpanView<'_>, mapped: &MappedSpan, group: &Group, received_at: i64) -> Header {
     Header {
         trace_id: span.trace_id,
         span_id: span.span_id,

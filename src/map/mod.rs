@@ -65,4 +65,4 @@ mod usage;
 mod tests;
 
 pub use dialect::Words;
-pub use mapper::{Config, Error, Mapped, Mapper};
+pub use mapper::{Config, Error, Group, Mapped, Mapper};

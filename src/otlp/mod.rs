@@ -25,7 +25,7 @@ pub mod value;
 pub mod wire;
 
 pub use log::{LogView, logs};
-pub use span::{EventView, ScopeView, SpanView, spans};
+pub use span::{EventView, RawSpan, ScopeView, SpanView, raw_spans, spans};
 pub use value::{Attributes, Value};
 
 /// Which of the three services a payload came through.

@@ -56,16 +56,55 @@ impl<'a> ScopeView<'a> {
 }
 
 /// Walks a trace request and hands over every span with its group, or what is wrong with that one
-/// span; at most [`super::log::MAX_ITEMS`] of them are read. An `Err` at the end: the request's own frame is broken, and what was handed over before
-/// it must not be used if the request has not been accepted yet.
+/// span; at most [`super::log::MAX_ITEMS`] of them are read. An `Err` at the end: the request's own
+/// frame is broken, and what was handed over before it must not be used if the request has not been
+/// accepted yet.
 pub fn spans<'a>(
     request: &'a [u8],
     mut each: impl FnMut(ScopeView<'a>, Result<SpanView<'a>, Malformed>),
 ) -> Result<(), Malformed> {
+    raw_spans(request, |scope, span| {
+        each(scope, span.and_then(|span| span.read()));
+    })
+}
+
+/// The same, with spans that are not read yet.
+pub fn raw_spans<'a>(
+    request: &'a [u8],
+    mut each: impl FnMut(ScopeView<'a>, Result<RawSpan<'a>, Malformed>),
+) -> Result<(), Malformed> {
     let mut room = MAX_ITEMS;
     groups(request, 2, |scope, body| {
-        each(scope, take(&mut room).and_then(|()| SpanView::parse(body)));
+        each(scope, take(&mut room).map(|()| RawSpan(body)));
     })
+}
+
+/// A span that is not read yet.
+#[derive(Debug, Clone, Copy)]
+pub struct RawSpan<'a>(&'a [u8]);
+
+impl<'a> RawSpan<'a> {
+    /// Its trace, to sort by; `None` if it names none that is valid. Where the id stands first, as
+    /// in what SDKs send, nothing else is looked at: of several ids another one may hold.
+    pub fn trace_id(&self) -> Option<TraceId> {
+        let id = match self.0 {
+            [0x0a, 16, rest @ ..] => rest.first_chunk::<16>().map(<[u8; 16]>::as_slice),
+            _ => Fields::new(self.0)
+                .map_while(Result::ok)
+                .find_map(|(number, wire)| wire.bytes().filter(|_| number == 1)),
+        };
+        TraceId::from_wire(id?)
+    }
+
+    /// Size of the span on the wire.
+    pub fn encoded_len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Reads it.
+    pub fn read(&self) -> Result<SpanView<'a>, Malformed> {
+        SpanView::parse(self.0)
+    }
 }
 
 /// A part of a message, from the start of its first field of a kind to the end of the last: so

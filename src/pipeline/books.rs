@@ -19,10 +19,7 @@ use prometheus::{
 };
 
 use super::refine::Bundle;
-use crate::{
-    otlp::{self, Signal},
-    spool::{Entry, Position, Spool},
-};
+use crate::spool::{Entry, Position, Spool};
 
 /// The books of one process life.
 #[derive(Debug, Clone)]
@@ -69,16 +66,17 @@ impl Books {
         Ok(books)
     }
 
-    /// Writes entries that are about to be mapped into a page: their bytes are read soon again.
-    pub(super) fn write(&self, page: &mut Page, entries: &[Entry]) {
-        for entry in entries {
-            let spans = spans_of(entry);
+    /// Entries that were handed out, on a page: each has so many spans, readable or not.
+    pub(super) fn page(&self, entries: &[Entry], counts: &[u64]) -> Page {
+        let mut page = Page::default();
+        for (entry, spans) in entries.iter().zip(counts) {
             match entry.position <= self.0.start {
                 true => page.replayed += spans,
                 false => page.handed_out += spans,
             }
         }
-        page.upto = entries.last().map(|entry| entry.position).or(page.upto);
+        page.upto = entries.last().map(|entry| entry.position);
+        page
     }
 
     /// The entries of this page are delivered, as `bundle`.
@@ -97,14 +95,6 @@ impl Books {
 
     fn sums(&self) -> MutexGuard<'_, Sums> {
         self.0.sums.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Spans in a request, readable or not. Its frame was sound when it was received.
-fn spans_of(entry: &Entry) -> u64 {
-    match entry.signal {
-        Signal::Traces => otlp::span::count(&entry.body),
-        Signal::Logs | Signal::Metrics => 0,
     }
 }
 

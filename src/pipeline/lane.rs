@@ -14,11 +14,10 @@ use tracing::Instrument;
 
 use super::{
     Books, Config, Metrics, Observed, Refiner, Rows,
-    books::Page,
     deliver::{Delivery, Parcel, Pause, Told},
     observed::Seen,
     recount::Recount,
-    refine::{Bundle, Part, slice},
+    refine::{Part, Work},
     rows,
 };
 use crate::{
@@ -157,8 +156,8 @@ impl Lane {
         self.landed().await
     }
 
-    /// Refines entries, and sends them on their way once there is room. Takes as many
-    /// as the metrics have all seen, or none of them; says how many.
+    /// Refines entries, and sends them on their way once there is room. Takes as many as the metrics
+    /// have all seen, or none of them, and as the memory has room for; says how many.
     async fn take(&mut self, entries: &[Entry], drain: &CancellationToken) -> Result<usize, Stop> {
         let is_shared = self.is_shared().await;
         if is_shared {
@@ -175,27 +174,24 @@ impl Lane {
             (old, true)
         };
         let span = tracing::info_span!("batch", lane = rows::LANE, entries = entries.len());
-        let mut bundle = Bundle {
-            batch: std::mem::take(&mut self.late),
-            ..Bundle::default()
+        let late = std::mem::take(&mut self.late);
+        let work = at_length(|| self.refiner.take_up(entries, late, is_shared));
+        let seen = (!is_old).then_some(&mut *observed);
+        let refined = self.refine(work, seen);
+        let Work {
+            sorted, mut bundle, ..
+        } = refined.instrument(span.clone()).await;
+        let taken = sorted.entries.len();
+        let page = self.books.page(sorted.entries, &sorted.counts);
+        let Some(position) = sorted.entries.last().map(|last| last.position) else {
+            return Ok(0);
         };
-        self.refiner.counter().begin_batch();
-        let (mut page, mut taken, mut is_forgotten) = (Page::default(), 0, false);
-        while let Some(rest) = entries.get(taken..).filter(|rest| !rest.is_empty())
-            && !is_forgotten
-        {
-            let now = slice(rest);
-            let seen = (!is_old).then_some(&mut *observed);
-            let refined = self.refine(now, is_shared, (&mut bundle, &mut page), seen);
-            is_forgotten = refined.instrument(span.clone()).await;
-            taken += now.len();
+        if !is_old {
+            observed.passed(position);
         }
         // Whoever goes on while the store is down must not wait for what waits for the store.
         drop(observed);
-        let Some(position) = taken.checked_sub(1).and_then(|last| entries.get(last)) else {
-            return Ok(0);
-        };
-        let position = position.position;
+        let is_forgotten = bundle.is_forgotten;
         bundle.batch.checkpoint = Some(self.delivery.rows.checkpoint(position));
         self.land(IN_FLIGHT - 1).await?;
         let (ended, next) = Turn::next();
@@ -214,36 +210,28 @@ impl Lane {
         Ok(taken)
     }
 
-    /// Refines a slice of a batch into its bundle; the metrics see it, unless they have. Says
-    /// whether the memory has no room for what is not stored yet.
-    async fn refine(
-        &mut self,
-        entries: &[Entry],
-        is_shared: bool,
-        (bundle, page): (&mut Bundle, &mut Page),
-        seen: Option<&mut Seen>,
-    ) -> bool {
-        let started = Instant::now();
-        let strangers = at_length(|| {
-            self.books.write(page, entries);
-            self.refiner.map(entries);
-            self.refiner.strangers(is_shared)
-        });
-        let mapped = started.elapsed();
-        self.ask_store(strangers).await;
-        let started = Instant::now();
-        at_length(|| {
-            let refined = self.refiner.count(entries);
-            let took = mapped + started.elapsed();
-            self.metrics
-                .refined(rows::LANE, &refined, entries.len(), took);
-            if let (Some(seen), Some(last)) = (seen, entries.last()) {
-                seen.observe(&refined, last.position, &self.metrics);
+    /// Refines a batch; the metrics see it, unless they have.
+    async fn refine<'a>(&mut self, mut work: Work<'a>, mut seen: Option<&mut Seen>) -> Work<'a> {
+        let mut took = Duration::ZERO;
+        loop {
+            let started = Instant::now();
+            let strangers = at_length(|| {
+                self.refiner.go_on(&mut work, |refined| {
+                    if let Some(seen) = &mut seen {
+                        seen.observe(refined, &self.metrics);
+                    }
+                })
+            });
+            took += started.elapsed();
+            match strangers {
+                Some(strangers) => self.ask_store(strangers).await,
+                None => break,
             }
-            let is_forgotten = refined.is_forgotten;
-            bundle.add(refined);
-            is_forgotten
-        })
+        }
+        let entries = work.sorted.entries.len();
+        self.metrics
+            .refined(rows::LANE, &work.bundle, entries, took);
+        work
     }
 
     /// Waits until every batch on its way has arrived.

@@ -7,7 +7,7 @@ use prometheus::{
     register_int_counter_vec_with_registry,
 };
 
-use super::Refined;
+use super::refine::Bundle;
 
 /// `spanledger_lane_*`
 #[derive(Debug, Clone)]
@@ -52,17 +52,17 @@ impl Metrics {
         })
     }
 
-    pub(super) fn refined(&self, lane: &str, refined: &Refined, entries: usize, took: Duration) {
+    pub(super) fn refined(&self, lane: &str, bundle: &Bundle, entries: usize, took: Duration) {
         let lane = &[lane];
         self.entries.with_label_values(lane).inc_by(entries as u64);
         // A series that exists from the start lets rate() see the first failure.
         self.failures.with_label_values(lane).inc_by(0);
         self.rejected
             .with_label_values(lane)
-            .inc_by(refined.rejected);
+            .inc_by(bundle.rejected);
         self.duplicates
             .with_label_values(lane)
-            .inc_by(refined.duplicates);
+            .inc_by(bundle.duplicates);
         self.seconds
             .with_label_values(lane)
             .inc_by(took.as_secs_f64());

@@ -1,8 +1,9 @@
 //! Spool to sinks, running.
 //!
 //! The lane reads entries from the spool, maps, joins content, prices and counts them, shows them
-//! to the metrics, packs their rows and delivers those to the store. A batch goes through these
-//! stations a slice at a time, so that each finds in the processor's cache what the last one left.
+//! to the metrics, packs their rows and delivers those to the store. A batch is sorted by trace and
+//! goes through these stations a few traces at a time, so that each finds in the processor's cache
+//! what the last one left.
 //! What can't be delivered is tried again until it can: the lane never skips. It resumes where the
 //! store's checkpoint says. While it is stuck, the lookahead goes on with the metrics alone. Metrics
 //! start at the spool's end as of the start: what lies before it was observed by the process that
@@ -10,6 +11,7 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `sorted` | the spans of a batch, by trace |
 //! | `refine` | entries to counted records, and these to rows: the stations in a row, pure |
 //! | `lane` | the loop: read, refine, hand over |
 //! | `deliver` | deliver, back off, say how far it is |
@@ -26,6 +28,7 @@ mod observed;
 mod recount;
 mod refine;
 mod rows;
+mod sorted;
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +38,7 @@ pub use metrics::Metrics;
 pub use observed::{Lookahead, Observed};
 pub use refine::{Refined, Refiner};
 pub use rows::Rows;
+pub use sorted::Sorted;
 
 /// How much a lane takes at once.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -55,15 +55,19 @@ impl Seen {
         self.sink.recounted(amendments);
     }
 
-    /// Takes a batch up to `position`, none of which was seen.
-    pub fn observe(&mut self, refined: &Refined, position: Position, metrics: &Metrics) {
+    /// Takes a part of a batch, none of which was seen.
+    pub fn observe(&mut self, refined: &Refined, metrics: &Metrics) {
         self.sink.observe(&refined.records);
         self.sink.recounted(&refined.amendments);
         for body in &refined.metrics {
             self.sink.reported(body);
         }
-        self.upto = position;
         metrics.delivered(LANE, refined.spans);
+    }
+
+    /// A batch is seen, up to `position`.
+    pub fn passed(&mut self, position: Position) {
+        self.upto = position;
     }
 }
 
@@ -132,7 +136,8 @@ impl Lookahead {
             };
             at_length(|| {
                 let refined = self.refiner.refine(&entries);
-                seen.observe(&refined, position, &self.metrics);
+                seen.observe(&refined, &self.metrics);
+                seen.passed(position);
             });
         }
     }

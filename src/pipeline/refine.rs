@@ -1,9 +1,10 @@
 //! Entries to counted records: the pure stations in a row.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use rustc_hash::FxHashMap;
 
+use super::sorted::Sorted;
 use crate::{
     count::{self, Counter},
     map::{Mapped, Mapper},
@@ -13,9 +14,6 @@ use crate::{
     spool::Entry,
     store::Batch,
 };
-
-/// Bytes of requests that are refined together.
-const SLICE_BYTES: usize = 64 * 1024;
 
 /// What entries became.
 #[derive(Debug, Default)]
@@ -54,11 +52,24 @@ pub(super) struct Bundle {
     pub rejected: u64,
     pub duplicates: u64,
     pub open: Vec<Part>,
+    pub is_forgotten: bool,
+}
+
+/// A batch that is being refined, slice by slice.
+pub(super) struct Work<'a> {
+    pub sorted: Sorted<'a>,
+    /// What is left.
+    slices: std::vec::IntoIter<Range<usize>>,
+    /// A slice is mapped, and not counted yet.
+    is_mapped: bool,
+    /// Others write to the store, too.
+    is_shared: bool,
+    pub bundle: Bundle,
 }
 
 impl Bundle {
     /// Adds what entries became; their records are let go.
-    pub fn add(&mut self, refined: Refined) {
+    fn add(&mut self, refined: Refined) {
         self.batch.rows.add(refined.records, &refined.links);
         self.batch.contents.extend(refined.contents);
         self.batch.amendments.extend(refined.amendments);
@@ -66,26 +77,17 @@ impl Bundle {
         self.rejected += refined.rejected;
         self.duplicates += refined.duplicates;
         self.open.extend(refined.open);
+        self.is_forgotten |= refined.is_forgotten;
     }
-}
-
-/// The first of these entries, to be refined together: whole requests, as few as are worth it, so that
-/// what they become is still in the processor's cache when it is packed.
-pub(super) fn slice(entries: &[Entry]) -> &[Entry] {
-    let mut bytes = 0;
-    let few = entries.iter().take_while(|entry| {
-        let goes_on = bytes < SLICE_BYTES;
-        bytes += entry.body.len();
-        goes_on
-    });
-    entries.get(..few.count()).unwrap_or(entries)
 }
 
 /// The pure stations, with what they remember.
 pub struct Refiner {
     mapper: Mapper,
-    /// Empty between batches; keeps its memory.
+    /// Empty between slices; keeps its memory.
     mapped: Mapped,
+    /// Metric payloads of the batch, until its first slice takes them along.
+    metrics: Vec<bytes::Bytes>,
     prices: Arc<Table>,
     counter: Counter,
 }
@@ -96,6 +98,7 @@ impl Refiner {
         Self {
             mapper: Mapper::new(map),
             mapped: Mapped::default(),
+            metrics: Vec::new(),
             prices,
             counter: Counter::new(count),
         }
@@ -108,46 +111,101 @@ impl Refiner {
 
     /// Maps, joins, prices and counts a batch.
     pub fn refine(&mut self, entries: &[Entry]) -> Refined {
-        self.counter.begin_batch();
-        self.map(entries);
-        self.count(entries)
+        let sorted = self.begin(entries, usize::MAX);
+        self.map(&sorted, sorted.all());
+        self.count()
     }
 
-    /// The first half: maps, and keeps the spans for [`Refiner::count`].
-    pub fn map(&mut self, entries: &[Entry]) {
-        let mapped = &mut self.mapped;
-        (mapped.rejected, mapped.unmapped) = (0, 0);
-        for entry in entries {
-            let rejected = mapped.rejected;
-            if entry.signal != Signal::Metrics {
-                self.mapper
-                    .map(entry.signal, &entry.body, entry.received_at, mapped);
+    /// Begins a batch of as many entries as the memory has room for; what comes of it is added to
+    /// `batch`.
+    pub(super) fn take_up<'a>(
+        &mut self,
+        entries: &'a [Entry],
+        batch: Batch,
+        is_shared: bool,
+    ) -> Work<'a> {
+        let sorted = self.begin(entries, self.counter.room());
+        // Content is joined to calls of the whole batch, and about all new traces of a shared store
+        // it is asked at once.
+        let slices = match self.mapped.contents.is_empty() && !is_shared {
+            true => sorted.slices(),
+            false => vec![sorted.all()],
+        };
+        Work {
+            slices: slices.into_iter(),
+            sorted,
+            is_mapped: false,
+            is_shared,
+            bundle: Bundle {
+                batch,
+                ..Bundle::default()
+            },
+        }
+    }
+
+    /// Goes on with a batch: each slice is shown before it is packed. Ends early where the store may
+    /// know more of these traces, and should be asked first.
+    pub(super) fn go_on(
+        &mut self,
+        work: &mut Work<'_>,
+        mut show: impl FnMut(&Refined),
+    ) -> Option<Vec<Part>> {
+        loop {
+            if std::mem::take(&mut work.is_mapped) {
+                let refined = self.count();
+                show(&refined);
+                work.bundle.add(refined);
             }
-            if entry.signal == Signal::Logs {
-                // Unreadable log records are no spans; the receiver has counted them.
-                mapped.rejected = rejected;
+            self.map(&work.sorted, work.slices.next()?);
+            work.is_mapped = true;
+            let strangers = self.strangers(work.is_shared);
+            if !strangers.is_empty() {
+                return Some(strangers);
             }
         }
     }
 
+    /// Begins a batch of whole entries, as few as have `most` spans: sorts these, and reads what
+    /// else is in the entries.
+    pub fn begin<'a>(&mut self, entries: &'a [Entry], most: usize) -> Sorted<'a> {
+        self.counter.begin_batch();
+        let sorted = Sorted::new(entries, most, &self.mapper);
+        let mapped = &mut self.mapped;
+        for entry in sorted.entries {
+            match entry.signal {
+                Signal::Traces => {}
+                Signal::Logs => {
+                    self.mapper
+                        .map(entry.signal, &entry.body, entry.received_at, mapped);
+                }
+                Signal::Metrics => self.metrics.push(entry.body.clone()),
+            }
+        }
+        // Unreadable log records are no spans; the receiver has counted them.
+        mapped.rejected = sorted.rejected;
+        sorted
+    }
+
+    /// The first half: maps a slice, and keeps the spans for [`Refiner::count`].
+    pub fn map(&mut self, sorted: &Sorted<'_>, slice: Range<usize>) {
+        self.mapper.map_spans(sorted.spans(slice), &mut self.mapped);
+    }
+
     /// The traces of the mapped spans of which the store may know more than the memory.
-    pub fn strangers(&self, is_shared: bool) -> Vec<Part> {
+    fn strangers(&self, is_shared: bool) -> Vec<Part> {
         self.counter.strangers(&self.mapped.spans, is_shared)
     }
 
-    /// The second half: joins, prices and counts what was mapped of these entries.
-    pub fn count(&mut self, entries: &[Entry]) -> Refined {
+    /// The second half: joins, prices and counts what was mapped.
+    pub fn count(&mut self) -> Refined {
         let mapped = &mut self.mapped;
-        let metrics = entries
-            .iter()
-            .filter(|entry| entry.signal == Signal::Metrics);
         let mut refined = Refined {
-            metrics: metrics.map(|entry| entry.body.clone()).collect(),
+            metrics: std::mem::take(&mut self.metrics),
+            spans: mapped.spans.len() as u64,
+            rejected: std::mem::take(&mut mapped.rejected),
+            contents: join(mapped, &self.counter),
             ..Refined::default()
         };
-        refined.spans = mapped.spans.len() as u64;
-        refined.rejected = mapped.rejected;
-        refined.contents = join(mapped, &self.counter);
         for record in mapped.spans.iter_mut().flat_map(|span| &mut span.records) {
             self.prices.price(record);
         }
@@ -188,34 +246,88 @@ fn join(mapped: &mut Mapped, counter: &Counter) -> Vec<CallContent> {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry_proto::tonic::{
+        collector::trace::v1::ExportTraceServiceRequest,
+        common::v1::{AnyValue, KeyValue, any_value::Value},
+        trace::v1::{ResourceSpans, ScopeSpans, Span},
+    };
+    use prost::Message;
+
     use super::*;
     use crate::spool::Position;
 
-    #[test]
-    fn small_requests_are_refined_together_and_a_large_one_alone() {
-        let entry = |bytes: usize| Entry {
-            position: Position::from_parts(1, 0),
+    fn entry(id: u8, parent: &[u8], attributes: [(&str, &str); 2]) -> Entry {
+        let attribute = |(key, value): (&str, &str)| KeyValue {
+            key: key.into(),
+            value: Some(AnyValue {
+                value: Some(Value::StringValue(value.into())),
+            }),
+            ..KeyValue::default()
+        };
+        let span = Span {
+            trace_id: vec![7; 16],
+            span_id: vec![id; 8],
+            parent_span_id: parent.to_vec(),
+            name: "ask".into(),
+            attributes: attributes.map(attribute).to_vec(),
+            ..Span::default()
+        };
+        let request = ExportTraceServiceRequest {
+            resource_spans: vec![ResourceSpans {
+                scope_spans: vec![ScopeSpans {
+                    spans: vec![span],
+                    ..ScopeSpans::default()
+                }],
+                ..ResourceSpans::default()
+            }],
+        };
+        Entry {
+            position: Position::from_parts(1, id.into()),
             signal: Signal::Traces,
             received_at: 0,
-            body: vec![0; bytes].into(),
-        };
-        let sizes = [
-            1,
-            SLICE_BYTES,
-            5,
-            7,
-            SLICE_BYTES * 9,
-            SLICE_BYTES - 1,
-            0,
-            1,
-            2,
-        ];
-        let entries = sizes.map(entry);
-        let (mut rest, mut slices) = (entries.as_slice(), Vec::new());
-        while !rest.is_empty() {
-            slices.push(slice(rest).len());
-            rest = &rest[slice(rest).len()..];
+            body: request.encode_to_vec().into(),
         }
-        assert_eq!(slices, [2, 3, 3, 1]);
+    }
+
+    /// Users of the calls as they are packed, and changes to rows.
+    fn refined(max_spans: usize, entries: &[Entry]) -> (Vec<Option<String>>, usize) {
+        let mut refiner = Refiner::new(
+            &Default::default(),
+            &count::Config { max_spans },
+            Arc::new(Table::shipped()),
+        );
+        let (mut rest, mut users, mut changes) = (entries, Vec::new(), 0);
+        while !rest.is_empty() {
+            let mut work = refiner.take_up(rest, Batch::default(), false);
+            let asked = refiner.go_on(&mut work, |refined| {
+                for record in &refined.records {
+                    if let Record::LlmCall(call) = record {
+                        users.push(call.context.user_id.as_deref().map(str::to_owned));
+                    }
+                }
+            });
+            assert!(asked.is_none());
+            changes += work.bundle.batch.amendments.len();
+            rest = &rest[work.sorted.entries.len()..];
+        }
+        (users, changes)
+    }
+
+    #[test]
+    fn a_trace_that_came_in_pieces_is_judged_once() {
+        let call = [
+            ("gen_ai.operation.name", "chat"),
+            ("gen_ai.request.model", "gpt-4o"),
+        ];
+        let entries = [
+            entry(2, &[1; 8], call),
+            entry(1, &[], [("user.id", "ana"), ("x", "y")]),
+        ];
+        let ana = Some("ana".to_owned());
+        assert_eq!(refined(100, &entries), (vec![ana], 0));
+        // Where there is room for one span at a time, the row is put right afterwards.
+        let (users, changes) = refined(3, &entries);
+        assert_eq!(users, [None]);
+        assert!(changes > 0);
     }
 }
