@@ -24,7 +24,9 @@ type Families = FxHashMap<TraceId, (u64, Family)>;
 
 impl Answers {
     pub fn add(&mut self, answer: u64, key: SpanKey) {
-        let spans = self.0.entry(answer).or_default();
+        // Most answers are shown once.
+        let spans = self.0.entry(answer);
+        let spans = spans.or_insert_with(|| Vec::with_capacity(1));
         if spans.len() < MOST_SPANS {
             spans.push(key);
         }

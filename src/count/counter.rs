@@ -276,11 +276,18 @@ impl Counter {
     ) -> Vec<TraceId> {
         self.turn += 1;
         let mut touched = Vec::new();
-        let mut spans = spans.drain(..).peekable();
         // The spans of a trace mostly come together.
-        while let Some(trace_id) = spans.peek().map(|span| span.key.trace_id) {
+        let runs: Vec<(TraceId, usize)> = spans
+            .chunk_by(|span, next| span.key.trace_id == next.key.trace_id)
+            .filter_map(|run| Some((run.first()?.key.trace_id, run.len())))
+            .collect();
+        let mut spans = spans.drain(..);
+        for (trace_id, len) in runs {
             let (turn, family) = self.families.entry(trace_id).or_default();
-            while let Some(mut span) = spans.next_if(|span| span.key.trace_id == trace_id) {
+            if family.nodes.len() == 0 {
+                family.nodes.reserve(len);
+            }
+            for mut span in spans.by_ref().take(len) {
                 if family.nodes.contains_key(&span.key.span_id) {
                     counted.duplicates += 1;
                     continue;

@@ -16,25 +16,25 @@ pub(super) type Nodes = BySpan<Node>;
 #[derive(Debug)]
 pub(super) struct BySpan<T> {
     list: Vec<(SpanId, T)>,
-    /// Place in the list; empty while there are few.
-    index: FxHashMap<SpanId, usize>,
+    /// Place in the list; none while there are few.
+    index: Option<Box<FxHashMap<SpanId, usize>>>,
 }
 
 impl<T> Default for BySpan<T> {
     fn default() -> Self {
         Self {
             list: Vec::new(),
-            index: FxHashMap::default(),
+            index: None,
         }
     }
 }
 
 impl<T> BySpan<T> {
     fn place(&self, id: &SpanId) -> Option<usize> {
-        if self.list.len() <= FEW {
-            return self.list.iter().position(|(known, _)| known == id);
+        match &self.index {
+            None => self.list.iter().position(|(known, _)| known == id),
+            Some(index) => index.get(id).copied(),
         }
-        self.index.get(id).copied()
     }
 
     pub fn get(&self, id: &SpanId) -> Option<&T> {
@@ -56,16 +56,22 @@ impl<T> BySpan<T> {
             *known = value;
             return false;
         }
+        let place = self.list.len();
         self.list.push((id, value));
-        match self.list.len() {
-            0..=FEW => {}
-            len if len == FEW + 1 => {
+        match &mut self.index {
+            Some(index) => drop(index.insert(id, place)),
+            None if place == FEW => {
                 let ids = self.list.iter().map(|(id, _)| *id);
-                self.index = ids.zip(0..).collect();
+                self.index = Some(Box::new(ids.zip(0..).collect()));
             }
-            len => drop(self.index.insert(id, len - 1)),
+            None => {}
         }
         true
+    }
+
+    /// Makes room for more.
+    pub fn reserve(&mut self, more: usize) {
+        self.list.reserve(more);
     }
 
     /// Gives back the room for more: few traces get any.
