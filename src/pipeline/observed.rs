@@ -135,8 +135,8 @@ impl Lookahead {
                 continue;
             };
             at_length(|| {
-                let refined = self.refiner.refine(&entries);
-                seen.observe(&refined, &self.metrics);
+                self.refiner
+                    .refine(&entries, |refined| seen.observe(&refined, &self.metrics));
                 seen.passed(position);
             });
         }

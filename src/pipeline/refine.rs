@@ -109,11 +109,21 @@ impl Refiner {
         &mut self.counter
     }
 
-    /// Maps, joins, prices and counts a batch.
-    pub fn refine(&mut self, entries: &[Entry]) -> Refined {
+    /// Maps, joins, prices and counts a batch, and shows what came of each slice.
+    pub fn refine(&mut self, entries: &[Entry], mut show: impl FnMut(Refined)) {
         let sorted = self.begin(entries, usize::MAX);
-        self.map(&sorted, sorted.all());
-        self.count()
+        for slice in self.slices(&sorted) {
+            self.map(&sorted, slice);
+            show(self.count());
+        }
+    }
+
+    /// What is refined at a time: everything if there is content to be joined to calls.
+    fn slices(&self, sorted: &Sorted<'_>) -> Vec<Range<usize>> {
+        match self.mapped.contents.is_empty() {
+            true => sorted.slices(),
+            false => vec![sorted.all()],
+        }
     }
 
     /// Begins a batch of as many entries as the memory has room for; what comes of it is added to
@@ -125,11 +135,10 @@ impl Refiner {
         is_shared: bool,
     ) -> Work<'a> {
         let sorted = self.begin(entries, self.counter.room());
-        // Content is joined to calls of the whole batch, and about all new traces of a shared store
-        // it is asked at once.
-        let slices = match self.mapped.contents.is_empty() && !is_shared {
-            true => sorted.slices(),
-            false => vec![sorted.all()],
+        // A shared store is asked about all new traces at once.
+        let slices = match is_shared {
+            true => vec![sorted.all()],
+            false => self.slices(&sorted),
         };
         Work {
             slices: slices.into_iter(),

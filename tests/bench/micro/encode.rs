@@ -54,11 +54,13 @@ fn records() -> Vec<Record> {
     let (map, count) = (Default::default(), Default::default());
     let mut refiner = Refiner::new(&map, &count, Arc::new(prices));
     let body = support::spans::request(0..400).encode_to_vec();
-    let refined = refiner.refine(&[Entry {
+    let entry = Entry {
         position: Position::from_parts(1, 0),
         signal: Signal::Traces,
         received_at: RECEIVED_AT,
         body: Bytes::from(body),
-    }]);
-    refined.records
+    };
+    let mut records = Vec::new();
+    refiner.refine(&[entry], |refined| records.extend(refined.records));
+    records
 }
