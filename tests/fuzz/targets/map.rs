@@ -1,11 +1,11 @@
 //! Requests through mapper, prices and counter, down to the rows.
 //!
-//! Whatever comes: no panic; mapping is pure; each valid span is mapped once; a row's text has no
+//! Whatever comes: no panic; mapping is pure; each valid span is mapped once, sorted by trace or not; a row's text has no
 //! NUL and is no longer than its column keeps, its numbers are finite, tokens and costs never below
 //! zero, an end never before its start; a request seen again counts nothing; content that is not to
 //! be kept is in no row.
 
-use std::{cell::RefCell, collections::HashSet};
+use std::{cell::RefCell, collections::HashSet, sync::Arc};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
@@ -14,8 +14,10 @@ use spanledger::{
     count::{self, Counter},
     map::{Config, Mapped, Mapper},
     otlp::{self, Signal},
+    pipeline::Refiner,
     price::Table,
     record::{Change, MappedSpan, Record},
+    spool::{Entry, Position},
     store,
 };
 
@@ -32,17 +34,28 @@ const NOTE: usize = 64;
 struct Station {
     /// With content, without.
     mappers: [Mapper; 2],
-    prices: Table,
+    prices: Arc<Table>,
+    /// Remembers next to nothing, as every request is looked at by itself.
+    refiner: Refiner,
 }
 
 thread_local! {
-    static STATION: RefCell<Station> = RefCell::new(Station {
-        mappers: [true, false].map(|keep_content| Mapper::new(&Config {
-            keep_content,
-            ..Config::default()
-        })),
-        prices: Table::shipped(),
-    });
+    static STATION: RefCell<Station> = RefCell::new(station());
+}
+
+fn station() -> Station {
+    let prices = Arc::new(Table::shipped());
+    let counting = count::Config { max_spans: 1 };
+    Station {
+        mappers: [true, false].map(|keep_content| {
+            Mapper::new(&Config {
+                keep_content,
+                ..Config::default()
+            })
+        }),
+        refiner: Refiner::new(&Config::default(), &counting, Arc::clone(&prices)),
+        prices,
+    }
 }
 
 /// A protobuf request starts with its field 1; what else comes is choices, for a request made up.
@@ -79,6 +92,7 @@ fn through(station: &mut Station, signal: Signal, body: &[u8]) {
             let all: usize = scopes.map(|scoped| scoped.spans.len()).sum();
             assert_eq!(mapped.spans.len() + mapped.rejected as usize, all);
         }
+        by_trace(&mut station.refiner, body, &mapped);
     }
     for content in &mapped.contents {
         let texts = [&content.prompt, &content.system_prompt, &content.response];
@@ -110,6 +124,23 @@ fn again(first: &Mapped, second: &Mapped) {
         (first.rejected, first.unmapped),
         (second.rejected, second.unmapped)
     );
+}
+
+/// A batch of the same request gives as many spans.
+fn by_trace(refiner: &mut Refiner, body: &[u8], mapped: &Mapped) {
+    let entry = Entry {
+        position: Position::from_parts(1, 0),
+        signal: Signal::Traces,
+        received_at: request::NOW,
+        body: body.to_vec().into(),
+    };
+    let (mut spans, mut rejected) = (0, 0);
+    refiner.refine(&[entry], |refined| {
+        spans += refined.spans;
+        rejected += refined.rejected;
+    });
+    assert_eq!(spans, mapped.spans.len() as u64);
+    assert_eq!(rejected, mapped.rejected);
 }
 
 fn ledger(prices: &Table, mut spans: Vec<MappedSpan>, keeps_content: bool) {
