@@ -23,11 +23,11 @@ const SLICE_BYTES: usize = 64 * 1024;
 /// came.
 pub struct Sorted<'a> {
     /// What was sorted.
-    pub(super) entries: &'a [Entry],
+    pub entries: &'a [Entry],
     /// Spans of each entry, readable or not.
-    pub(super) counts: Vec<u64>,
+    pub counts: Vec<u64>,
     /// Spans that can't be reached, or not be read for there being too many.
-    pub(super) rejected: u64,
+    pub rejected: u64,
     /// Group by group: what its spans share, and when they were received, Unix ns.
     groups: Vec<(Group, i64)>,
     spans: Vec<Sited<'a>>,
@@ -42,7 +42,7 @@ struct Sited<'a> {
 
 impl<'a> Sorted<'a> {
     /// Sorts the spans of the first entries: whole entries, as few as have `most` spans.
-    pub(super) fn new(entries: &'a [Entry], most: usize, mapper: &Mapper) -> Self {
+    pub fn new(entries: &'a [Entry], most: usize, mapper: &Mapper) -> Self {
         let mut sorted = Self {
             entries: &[],
             counts: Vec::with_capacity(entries.len()),
@@ -113,10 +113,7 @@ impl<'a> Sorted<'a> {
     }
 
     /// The spans of a slice, each with its group and when it was received.
-    pub(super) fn spans(
-        &self,
-        slice: Range<usize>,
-    ) -> impl Iterator<Item = (RawSpan<'a>, &Group, i64)> {
+    pub fn spans(&self, slice: Range<usize>) -> impl Iterator<Item = (RawSpan<'a>, &Group, i64)> {
         let spans = self.spans.get(slice).unwrap_or_default();
         spans.iter().filter_map(|sited| {
             let (group, received_at) = self.groups.get(sited.group)?;

@@ -21,6 +21,8 @@ pub mod price;
 #[path = "../../src/count/mod.rs"]
 pub mod count;
 
+pub mod pipeline;
+
 pub mod store;
 
 pub mod targets;

@@ -5,7 +5,7 @@
 //! zero, an end never before its start; a request seen again counts nothing; content that is not to
 //! be kept is in no row.
 
-use std::{cell::RefCell, collections::HashSet, sync::Arc};
+use std::{cell::RefCell, collections::HashSet};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
@@ -14,7 +14,7 @@ use spanledger::{
     count::{self, Counter},
     map::{Config, Mapped, Mapper},
     otlp::{self, Signal},
-    pipeline::Refiner,
+    pipeline::Sorted,
     price::Table,
     record::{Change, MappedSpan, Record},
     spool::{Entry, Position},
@@ -34,28 +34,17 @@ const NOTE: usize = 64;
 struct Station {
     /// With content, without.
     mappers: [Mapper; 2],
-    prices: Arc<Table>,
-    /// Remembers next to nothing, as every request is looked at by itself.
-    refiner: Refiner,
+    prices: Table,
 }
 
 thread_local! {
-    static STATION: RefCell<Station> = RefCell::new(station());
-}
-
-fn station() -> Station {
-    let prices = Arc::new(Table::shipped());
-    let counting = count::Config { max_spans: 1 };
-    Station {
-        mappers: [true, false].map(|keep_content| {
-            Mapper::new(&Config {
-                keep_content,
-                ..Config::default()
-            })
-        }),
-        refiner: Refiner::new(&Config::default(), &counting, Arc::clone(&prices)),
-        prices,
-    }
+    static STATION: RefCell<Station> = RefCell::new(Station {
+        mappers: [true, false].map(|keep_content| Mapper::new(&Config {
+            keep_content,
+            ..Config::default()
+        })),
+        prices: Table::shipped(),
+    });
 }
 
 /// A protobuf request starts with its field 1; what else comes is choices, for a request made up.
@@ -92,7 +81,7 @@ fn through(station: &mut Station, signal: Signal, body: &[u8]) {
             let all: usize = scopes.map(|scoped| scoped.spans.len()).sum();
             assert_eq!(mapped.spans.len() + mapped.rejected as usize, all);
         }
-        by_trace(&mut station.refiner, body, &mapped);
+        by_trace(with, body, &mapped);
     }
     for content in &mapped.contents {
         let texts = [&content.prompt, &content.system_prompt, &content.response];
@@ -126,21 +115,28 @@ fn again(first: &Mapped, second: &Mapped) {
     );
 }
 
-/// A batch of the same request gives as many spans.
-fn by_trace(refiner: &mut Refiner, body: &[u8], mapped: &Mapped) {
-    let entry = Entry {
+/// Sorted by trace, the same spans are mapped.
+fn by_trace(mapper: &Mapper, body: &[u8], mapped: &Mapped) {
+    let entries = [Entry {
         position: Position::from_parts(1, 0),
         signal: Signal::Traces,
         received_at: request::NOW,
         body: body.to_vec().into(),
+    }];
+    let sorted = Sorted::new(&entries, usize::MAX, mapper);
+    let mut again = Mapped::default();
+    for slice in sorted.slices() {
+        mapper.map_spans(sorted.spans(slice), &mut again);
+    }
+    assert_eq!(sorted.rejected + again.rejected, mapped.rejected);
+    assert_eq!(again.unmapped, mapped.unmapped);
+    let said = |mapped: &Mapped| {
+        let spans = mapped.spans.iter();
+        let mut said: Vec<_> = spans.map(|span| (span.key, span.records.len())).collect();
+        said.sort_unstable();
+        said
     };
-    let (mut spans, mut rejected) = (0, 0);
-    refiner.refine(&[entry], |refined| {
-        spans += refined.spans;
-        rejected += refined.rejected;
-    });
-    assert_eq!(spans, mapped.spans.len() as u64);
-    assert_eq!(rejected, mapped.rejected);
+    assert_eq!(said(&again), said(mapped));
 }
 
 fn ledger(prices: &Table, mut spans: Vec<MappedSpan>, keeps_content: bool) {
