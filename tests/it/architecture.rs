@@ -168,3 +168,44 @@ fn sql_stays_in_store_and_query() {
         );
     }
 }
+
+/// The fuzz targets build some of the rooms alone, by a manifest of their own, which the main build
+/// does not look at.
+#[test]
+fn fuzzing_has_the_libraries_of_the_rooms_that_it_builds() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let libraries = |path: &str| -> Vec<String> {
+        let manifest: toml::Table = read(path).parse().unwrap();
+        let names = manifest["dependencies"].as_table().unwrap().keys();
+        names.map(|name| name.replace('-', "_")).collect()
+    };
+    let (ours, theirs) = (libraries("Cargo.toml"), libraries("tests/fuzz/Cargo.toml"));
+    // Whole rooms, and single files and folders of others.
+    let built: Vec<String> = ["lib.rs", "store.rs", "pipeline.rs"]
+        .map(|file| read(&format!("tests/fuzz/{file}")))
+        .concat()
+        .split("../../src/")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap().replace("mod.rs", ""))
+        .collect();
+    assert!(built.len() > 6, "{built:?}");
+    let mut missing = Vec::new();
+    for (name, text) in all() {
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        if name.contains("tests") || !built.iter().any(|room| name.starts_with(room)) {
+            continue;
+        }
+        let is_used = |library: &str| {
+            code.match_indices(&format!("{library}::")).any(|(at, _)| {
+                let before = code[..at].chars().next_back();
+                !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
+            })
+        };
+        let used = ours.iter().filter(|library| is_used(library));
+        for library in used.filter(|library| !theirs.contains(library)) {
+            missing.push(format!("{name} needs {library}"));
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
