@@ -1,9 +1,9 @@
 //! Requests through mapper, prices and counter, down to the rows.
 //!
-//! Whatever comes: no panic; mapping is pure; each valid span is mapped once, sorted by trace or not; a row's text has no
-//! NUL and is no longer than its column keeps, its numbers are finite, tokens and costs never below
-//! zero, an end never before its start; a request seen again counts nothing; content that is not to
-//! be kept is in no row.
+//! Whatever comes: no panic; mapping is pure; each valid span is mapped once, sorted by trace or not;
+//! a row's text has no NUL and is no longer than its column keeps, its numbers are finite, tokens and
+//! costs never below zero, an end never before its start; a request seen again counts nothing; content
+//! that is not to be kept is in no row.
 
 use std::{cell::RefCell, collections::HashSet};
 
