@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     spool::Position,
-    store::{Ended, Turn},
+    store::{Batch, Ended, Turn},
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -33,6 +33,15 @@ pub(super) struct Parcel {
     pub turn: Turn,
     /// Lets the next one.
     pub ended: Ended,
+}
+
+/// What is left of a batch that has arrived.
+#[derive(Debug)]
+pub(super) struct Landed {
+    /// Traces that another process may store in part.
+    pub open: Vec<Part>,
+    /// What was written.
+    pub batch: Batch,
 }
 
 /// Brings batches to the store, and says how far it is.
@@ -58,15 +67,10 @@ impl Delivery {
         }
     }
 
-    /// Delivers a batch, however often it takes; says which of its traces another process may
-    /// store in part.
-    pub async fn deliver(
-        self,
-        parcel: Parcel,
-        drain: CancellationToken,
-    ) -> Result<Vec<Part>, Told> {
+    /// Delivers a batch, however often it takes.
+    pub async fn deliver(self, parcel: Parcel, drain: CancellationToken) -> Result<Landed, Told> {
         let Parcel {
-            mut bundle,
+            bundle,
             page,
             position,
             mut turn,
@@ -88,13 +92,15 @@ impl Delivery {
         self.books.delivered(&page, &bundle);
         self.passed.send_replace(Some(position));
         ended.tell();
-        let mut open = std::mem::take(&mut bundle.open);
+        let Bundle {
+            mut open, batch, ..
+        } = bundle;
         if committed.duplicates > 0 {
             // Somebody stored a row first, and what it says is not what was judged here.
-            let rows = bundle.batch.rows.starts().iter();
+            let rows = batch.rows.starts().iter();
             open.extend(rows.map(|&(trace_id, started_at)| (trace_id, started_at, started_at)));
         }
-        Ok(open)
+        Ok(Landed { open, batch })
     }
 
     /// Says once what is wrong, then waits, longer each time.

@@ -14,7 +14,7 @@ use tracing::Instrument;
 
 use super::{
     Books, Config, Metrics, Observed, Refiner, Rows,
-    deliver::{Delivery, Parcel, Pause, Told},
+    deliver::{Delivery, Landed, Parcel, Pause, Told},
     observed::Seen,
     recount::Recount,
     refine::{Part, Work},
@@ -45,12 +45,13 @@ pub struct Lane {
     books: Books,
     delivery: Delivery,
     /// The batches that are on their way, at most [`IN_FLIGHT`].
-    in_flight: JoinSet<Result<Vec<Part>, Told>>,
+    in_flight: JoinSet<Result<Landed, Told>>,
     /// When the next one may be stored.
     turn: Turn,
     recount: Recount,
-    /// What looking again brought and could not be written yet.
-    late: Batch,
+    /// The next batch. What looking again brought and could not be written yet is in it; its memory
+    /// is that of one that has landed.
+    next: Batch,
     /// Whether others write to the store, and when that was asked.
     shared: Option<(bool, Instant)>,
 }
@@ -89,7 +90,7 @@ impl Lane {
             in_flight: JoinSet::new(),
             turn: Turn::default(),
             recount: Recount::default(),
-            late: Batch::default(),
+            next: Batch::default(),
             shared: None,
         }
     }
@@ -174,8 +175,8 @@ impl Lane {
             (old, true)
         };
         let span = tracing::info_span!("batch", lane = rows::LANE, entries = entries.len());
-        let late = std::mem::take(&mut self.late);
-        let work = at_length(|| self.refiner.take_up(entries, late, is_shared));
+        let next = std::mem::take(&mut self.next);
+        let work = at_length(|| self.refiner.take_up(entries, next, is_shared));
         let seen = (!is_old).then_some(&mut *observed);
         let refined = self.refine(work, seen);
         let Work {
@@ -250,7 +251,12 @@ impl Lane {
     }
 
     /// Lets traces of a delivered batch wait for what other processes store of them.
-    async fn take_in(&mut self, open: Vec<Part>) {
+    async fn take_in(&mut self, landed: Landed) {
+        let Landed { open, mut batch } = landed;
+        if self.next.is_empty() {
+            batch.clear();
+            self.next = batch;
+        }
         if self.is_shared().await {
             self.recount.wait(open, Instant::now());
         }
@@ -288,10 +294,10 @@ impl Lane {
         };
         let counted = self.refiner.counter().reconcile(stored);
         self.observed.lock().await.recounted(&counted.amendments);
-        self.late.amendments.extend(counted.amendments);
-        self.late.rows.add(counted.records, &counted.links);
-        match self.delivery.rows.put_right(&self.late, &parts).await {
-            Ok(()) => self.late = Batch::default(),
+        self.next.amendments.extend(counted.amendments);
+        self.next.rows.add(counted.records, &counted.links);
+        match self.delivery.rows.put_right(&self.next, &parts).await {
+            Ok(()) => self.next.clear(),
             Err(error) => tracing::warn!(
                 %error,
                 "can't put the counting of stored calls right; the next batch will"
@@ -331,9 +337,7 @@ impl Lane {
 }
 
 /// What a delivery brought; it goes on panicking here if it did there.
-fn joined(
-    landed: Result<Result<Vec<Part>, Told>, tokio::task::JoinError>,
-) -> Result<Vec<Part>, Stop> {
+fn joined(landed: Result<Result<Landed, Told>, tokio::task::JoinError>) -> Result<Landed, Stop> {
     match landed {
         Ok(delivered) => Ok(delivered?),
         Err(error) => match error.try_into_panic() {

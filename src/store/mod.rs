@@ -81,6 +81,24 @@ pub struct Batch {
     pub checkpoint: Option<Checkpoint>,
 }
 
+impl Batch {
+    /// True if it writes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+            && self.contents.is_empty()
+            && self.amendments.is_empty()
+            && self.checkpoint.is_none()
+    }
+
+    /// Lets go what it wrote, and keeps the memory for another one.
+    pub fn clear(&mut self) {
+        self.rows.clear();
+        self.contents = Vec::new();
+        self.amendments = Vec::new();
+        self.checkpoint = None;
+    }
+}
+
 /// How far a lane is.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {

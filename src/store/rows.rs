@@ -11,7 +11,10 @@ use super::{
 };
 use crate::record::{History, Link, Record, SpanKey, TraceId};
 
-/// PackedRows that are to be stored, complete.
+/// Bytes of rows whose memory is worth keeping: several batches of the usual size.
+const MOST_KEPT: usize = 8 * 1024 * 1024;
+
+/// Rows that are to be stored, complete.
 #[derive(Debug, Clone)]
 pub struct PackedRows {
     calls: Packed,
@@ -94,6 +97,43 @@ impl PackedRows {
             self.link_days.insert(day_number(link.started_at));
             self.links.push(&SPAN_LINKS, link);
         }
+    }
+
+    /// True if there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.tables().into_iter().all(Packed::is_empty)
+    }
+
+    /// Lets all rows go. Their memory stays for others, unless it is unusually much.
+    pub fn clear(&mut self) {
+        if self.bytes().map(<[u8]>::len).sum::<usize>() > MOST_KEPT {
+            *self = Self::default();
+            return;
+        }
+        let Self {
+            calls,
+            speech,
+            retrievals,
+            lookups,
+            parses,
+            requests,
+            links,
+            starts,
+            call_keys,
+            histories,
+            days,
+            link_days,
+            newest,
+        } = self;
+        for rows in [calls, speech, retrievals, lookups, parses, requests, links] {
+            rows.clear();
+        }
+        starts.clear();
+        call_keys.clear();
+        histories.clear();
+        days.clear();
+        link_days.clear();
+        *newest = None;
     }
 
     /// The trace and the start (Unix ns) of every row that a record became.

@@ -14,6 +14,8 @@ use super::{
 
 /// About this much is sent to the server at once.
 const CHUNK_BYTES: usize = 128 * 1024;
+/// What a chunk takes: the row that fills it may be a large one.
+const CHUNK_ROOM: usize = 160 * 1024;
 
 /// Rows of one table.
 #[derive(Debug, Clone)]
@@ -25,6 +27,8 @@ pub(in crate::store) struct Packed {
     chunks: Vec<Vec<u8>>,
     /// Chunk, start and end of each row.
     rows: Vec<(usize, usize, usize)>,
+    /// Empty chunks of earlier rows.
+    spare: Vec<Vec<u8>>,
 }
 
 /// A field that is read back.
@@ -48,6 +52,19 @@ impl Packed {
             columns: table.columns,
             chunks: Vec::new(),
             rows: Vec::new(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// Lets all rows go, and keeps their memory for those to come: as fresh memory, each page of it
+    /// would cost the kernel more than the rows cost us.
+    pub fn clear(&mut self) {
+        self.rows.clear();
+        for mut chunk in self.chunks.drain(..) {
+            chunk.clear();
+            if chunk.capacity() <= CHUNK_ROOM {
+                self.spare.push(chunk);
+            }
         }
     }
 
@@ -59,8 +76,14 @@ impl Packed {
             .is_none_or(|last| last.len() >= CHUNK_BYTES)
         {
             // A small batch should not take a whole chunk.
-            let room = if self.chunks.is_empty() { 16 } else { 160 };
-            self.chunks.push(Vec::with_capacity(room * 1024));
+            let room = if self.chunks.is_empty() {
+                CHUNK_ROOM / 10
+            } else {
+                CHUNK_ROOM
+            };
+            let spare = self.spare.pop();
+            self.chunks
+                .push(spare.unwrap_or_else(|| Vec::with_capacity(room)));
         }
         let place = self.chunks.len() - 1;
         let Some(out) = self.chunks.last_mut() else {
@@ -239,6 +262,13 @@ mod tests {
             );
         }
         assert_eq!(packed.row(300), b"");
+
+        // What is left of them holds nothing of theirs.
+        packed.clear();
+        assert!(packed.is_empty() && packed.chunks().next().is_none());
+        packed.push(&TABLE, &thing(7));
+        assert_eq!((packed.len(), packed.row(0)), (1, only(&thing(7)).row(0)));
+        assert!(packed.chunks().eq([packed.row(0)]));
     }
 
     #[test]
