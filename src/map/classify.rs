@@ -5,7 +5,7 @@
 //! show. A bare HTTP client span is never a call, whichever host it talks to.
 
 use super::{dialect::DEFAULT, fields::Field, messages::Family, normal, read::Reading};
-use crate::record::Role;
+use crate::{otlp::value::utf8, record::Role};
 
 /// Kinds of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,7 +199,7 @@ fn is_parse_name(span_name: &str) -> bool {
 
 /// True if a span that has no known attribute may be a parse by its name alone.
 pub fn is_named_parse(span_name: &[u8]) -> bool {
-    std::str::from_utf8(span_name).is_ok_and(is_parse_name)
+    utf8(span_name).is_some_and(is_parse_name)
 }
 
 /// Words for looking something up, as databases spell their operations.

@@ -7,7 +7,10 @@
 use std::borrow::Cow;
 
 use super::literal;
-use crate::otlp::{Value, value::text};
+use crate::otlp::{
+    Value,
+    value::{text, utf8},
+};
 
 /// What masking SDKs put where content was.
 pub const REDACTED: &str = "__REDACTED__";
@@ -306,7 +309,7 @@ pub fn number(value: Value<'_>) -> Option<f64> {
         Value::Int(int) => int as f64,
         Value::Double(double) => double,
         Value::Str(bytes) => {
-            let text = std::str::from_utf8(bytes).ok()?.trim().trim_matches('"');
+            let text = utf8(bytes)?.trim().trim_matches('"');
             match text.parse::<f64>() {
                 Ok(number) => number,
                 Err(_) => wrapped(text)?,

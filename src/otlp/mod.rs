@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `wire` | protobuf tags, varints, bounded skipping |
 //! | `value` | attribute values, key-values |
+//! | `plain` | text that needs no cleaning |
 //! | `span` | trace requests: resource, scope, span, event |
 //! | `log` | log requests |
 //! | `json` | OTLP/JSON to the same protobuf bytes |
@@ -20,11 +21,13 @@
 pub mod cut;
 pub mod json;
 pub mod log;
+mod plain;
 pub mod span;
 pub mod value;
 pub mod wire;
 
 pub use log::{LogView, logs};
+pub use plain::has_nul;
 pub use span::{EventView, RawSpan, ScopeView, SpanView, raw_spans, spans};
 pub use value::{Attributes, Value};
 

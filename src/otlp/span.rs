@@ -179,8 +179,8 @@ impl<'a> SpanView<'a> {
             status_message: &[],
         };
         let (mut trace_id, mut span_id): (&[u8], &[u8]) = (&[], &[]);
-        let mut fields = Fields::new(body);
-        let mut at = 0;
+        let mut at = span.head(&mut trace_id, &mut span_id);
+        let mut fields = Fields::from(body, at);
         while let Some(field) = fields.next() {
             match field? {
                 (9, _) => span.attributes.grow(at, fields.position()),
@@ -216,6 +216,38 @@ impl<'a> SpanView<'a> {
         Ok(span)
     }
 
+    /// Reads what stands before the attributes as far as it is written as SDKs write it, in the order
+    /// of the fields' numbers; says how far that is. Any field may be missing.
+    #[inline]
+    fn head(&mut self, trace_id: &mut &'a [u8], span_id: &mut &'a [u8]) -> usize {
+        let mut rest = self.body;
+        if let Some(id) = fixed::<16>(&mut rest, &[0x0a, 16]) {
+            *trace_id = id;
+        }
+        if let Some(id) = fixed::<8>(&mut rest, &[0x12, 8]) {
+            *span_id = id;
+        }
+        if let Some(id) = fixed::<8>(&mut rest, &[0x22, 8]) {
+            self.parent_span_id = SpanId::from_wire(id);
+        }
+        if let [0x2a, len @ ..0x80, after @ ..] = rest
+            && let Some((name, after)) = after.split_at_checked(usize::from(*len))
+        {
+            (self.name, rest) = (name, after);
+        }
+        // The kind.
+        if let [0x30, ..0x80, after @ ..] = rest {
+            rest = after;
+        }
+        if let Some(time) = fixed(&mut rest, &[0x39]) {
+            self.start_unix_ns = u64::from_le_bytes(*time);
+        }
+        if let Some(time) = fixed(&mut rest, &[0x41]) {
+            self.end_unix_ns = u64::from_le_bytes(*time);
+        }
+        self.body.len() - rest.len()
+    }
+
     /// Its attributes, in the order sent.
     pub fn attributes(&self) -> Attributes<'a> {
         Attributes::new(self.attributes.of(self.body), 9)
@@ -233,6 +265,14 @@ impl<'a> SpanView<'a> {
     pub fn encoded_len(&self) -> usize {
         self.body.len()
     }
+}
+
+/// Takes a field of `N` bytes, if that is what comes.
+#[inline]
+fn fixed<'a, const N: usize>(rest: &mut &'a [u8], tag: &[u8]) -> Option<&'a [u8; N]> {
+    let (field, after) = rest.strip_prefix(tag)?.split_first_chunk()?;
+    *rest = after;
+    Some(field)
 }
 
 /// A span event in place.

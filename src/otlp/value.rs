@@ -2,38 +2,41 @@
 
 use std::borrow::Cow;
 
-use super::wire::{Fields, Wire};
+use super::{
+    plain::plain,
+    wire::{Fields, Wire},
+};
 
 /// Arrays and maps inside one another beyond this become null: deeper values are an attack or a
 /// bug, and Postgres, SQLite and serde_json each have a limit of their own further out.
 pub const MAX_DEPTH: usize = 32;
 
 /// Text that every store takes: invalid UTF-8 and NUL become U+FFFD.
+#[inline]
 pub fn text(bytes: &[u8]) -> Cow<'_, str> {
+    match plain(bytes) {
+        Some(text) => Cow::Borrowed(text),
+        None => any_text(bytes),
+    }
+}
+
+#[inline(never)]
+fn any_text(bytes: &[u8]) -> Cow<'_, str> {
     // Almost all text is valid, and this check is far quicker than the lossy one.
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => String::from_utf8_lossy(bytes),
     };
-    match has_nul(text.as_bytes()) {
-        false => text,
-        true => Cow::Owned(text.replace('\0', "\u{FFFD}")),
+    match memchr::memchr(0, text.as_bytes()) {
+        None => text,
+        Some(_) => Cow::Owned(text.replace('\0', "\u{FFFD}")),
     }
 }
 
-/// True if there is a NUL, which no store takes. Most texts are so short that a search which is
-/// made for long ones costs more to start.
+/// Text as it is; `None` if it is not UTF-8.
 #[inline]
-pub fn has_nul(text: &[u8]) -> bool {
-    const SHORT: usize = 64;
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    if text.len() > SHORT {
-        return memchr::memchr(0, text).is_some();
-    }
-    let (words, rest) = text.as_chunks();
-    let mut words = words.iter().map(|word| u64::from_ne_bytes(*word));
-    // "Bit Twiddling Hacks", S. E. Anderson: "Determine if a word has a zero byte".
-    words.any(|word| word.wrapping_sub(ONES) & !word & (ONES << 7) != 0) || rest.contains(&0)
+pub fn utf8(bytes: &[u8]) -> Option<&str> {
+    plain(bytes).or_else(|| std::str::from_utf8(bytes).ok())
 }
 
 /// One `AnyValue`.
@@ -172,8 +175,15 @@ impl<'a> Attributes<'a> {
 impl<'a> Iterator for Attributes<'a> {
     type Item = (&'a [u8], Value<'a>);
 
-    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        self.read()
+    }
+}
+
+impl<'a> Attributes<'a> {
+    /// The next entry, for the loop that sees most of them.
+    #[inline(always)]
+    pub fn read(&mut self) -> Option<(&'a [u8], Value<'a>)> {
         loop {
             match self.fields.next()? {
                 Ok((number, Wire::Bytes(body))) if number == self.number => {
@@ -237,15 +247,7 @@ mod tests {
     fn text_is_clean_for_both_stores() {
         assert!(matches!(text(b"plain"), Cow::Borrowed("plain")));
         assert_eq!(text(b"a\0b\xff"), "a\u{FFFD}b\u{FFFD}");
-        for length in 0..100 {
-            let mut bytes = vec![b'a'; length];
-            assert!(!has_nul(&bytes) && !has_nul(&vec![0x80; length]));
-            for at in 0..length {
-                bytes[at] = 0;
-                assert!(has_nul(&bytes), "{at} of {length}");
-                bytes[at] = 1;
-            }
-        }
+        assert_eq!((utf8(b"a\0\xc3\xa4"), utf8(b"\xff")), (Some("a\0ä"), None));
     }
 
     #[test]

@@ -48,6 +48,16 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Reads `buf` from `pos` on, where a field begins.
+    #[inline]
+    pub(super) fn from(buf: &'a [u8], pos: usize) -> Self {
+        Self {
+            buf,
+            pos,
+            failed: false,
+        }
+    }
+
     /// Bytes read so far: between two fields, where the next one begins.
     pub fn position(&self) -> usize {
         self.pos
@@ -147,18 +157,27 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
-    /// Most fields have a short tag and a short body: text, ids, attributes.
+    /// Most fields have a short tag and a body that isn't long: text, ids, attributes.
     #[inline]
     fn short(&mut self) -> Option<(u32, Wire<'a>)> {
-        let [tag, len, rest @ ..] = self.buf.get(self.pos..)? else {
+        let [tag, low, rest @ ..] = self.buf.get(self.pos..)? else {
             return None;
         };
-        // Wire type 2, both varints of one byte; number 0 is for the other way to refuse.
-        if tag & 0x87 != 2 || *tag < 8 || *len >= 0x80 {
+        // Wire type 2; number 0 is for the other way to refuse.
+        if tag & 0x87 != 2 || *tag < 8 {
             return None;
         }
-        let body = rest.get(..usize::from(*len))?;
-        self.pos += 2 + body.len();
+        let mut len = usize::from(*low);
+        let mut rest = rest;
+        if len >= 0x80 {
+            let [high @ ..0x80, after @ ..] = rest else {
+                return None;
+            };
+            len = len & 0x7f | usize::from(*high) << 7;
+            rest = after;
+        }
+        let (body, after) = rest.split_at_checked(len)?;
+        self.pos = self.buf.len() - after.len();
         Some((u32::from(tag >> 3), Wire::Bytes(body)))
     }
 

@@ -3,7 +3,7 @@
 
 use super::numeric;
 use crate::{
-    otlp::value::has_nul,
+    otlp::has_nul,
     record::{SpanId, SpanKey, TraceId},
 };
 
