@@ -1,9 +1,7 @@
 //! Label values, kept short, clean and few, whatever apps send.
 
-use std::sync::Arc;
-
 use prometheus::{IntCounter, IntCounterVec};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
 /// What a value beyond its label's budget becomes.
 pub const OTHER: &str = "__other__";
@@ -35,7 +33,7 @@ pub enum Label {
 }
 
 impl Label {
-    /// All of them.
+    /// All of them, in order.
     pub const ALL: [Label; 8] = [
         Label::Provider,
         Label::Model,
@@ -64,88 +62,77 @@ impl Label {
 
 #[derive(Debug)]
 struct Budget {
-    known: FxHashSet<Arc<str>>,
+    known: FxHashSet<&'static str>,
     folded: IntCounter,
 }
 
-/// The values each label has taken. First come, first served.
+/// The values each label has taken. First come, first served. A value that was given out stays for
+/// as long as the process runs, as its series do: it is found by its address from then on. That is
+/// 128 bytes for each value of the budgets.
 #[derive(Debug)]
 pub struct Labels {
-    budgets: FxHashMap<Label, Budget>,
+    /// By label.
+    budgets: [Budget; Label::ALL.len()],
     max_values: usize,
-    unknown: Arc<str>,
-    other: Arc<str>,
-    empty: Arc<str>,
 }
 
 impl Labels {
     /// With nothing spent. `folded` has the one label `label`.
     pub fn new(max_values: usize, folded: &IntCounterVec) -> Self {
-        let budget = |label: Label| {
-            let folded = folded.with_label_values(&[label.as_str()]);
-            (
-                label,
-                Budget {
-                    known: FxHashSet::default(),
-                    folded,
-                },
-            )
-        };
         Self {
-            budgets: Label::ALL.into_iter().map(budget).collect(),
+            budgets: Label::ALL.map(|label| Budget {
+                known: FxHashSet::default(),
+                folded: folded.with_label_values(&[label.as_str()]),
+            }),
             max_values,
-            unknown: UNKNOWN.into(),
-            other: OTHER.into(),
-            empty: "".into(),
         }
     }
 
     /// The value to show for `raw`; `unknown` where there is none.
-    pub fn value(&mut self, label: Label, raw: Option<&str>) -> Arc<str> {
-        match raw.map(str::trim).filter(|raw| !raw.is_empty()) {
-            Some(raw) => self.known(label, raw),
-            None => Arc::clone(&self.unknown),
-        }
+    pub fn value(&mut self, label: Label, raw: Option<&str>) -> &'static str {
+        raw.and_then(|raw| self.known(label, raw))
+            .unwrap_or(UNKNOWN)
     }
 
     /// The same, but empty where there is none.
-    pub fn value_or_empty(&mut self, label: Label, raw: Option<&str>) -> Arc<str> {
-        match raw.map(str::trim).filter(|raw| !raw.is_empty()) {
-            Some(raw) => self.known(label, raw),
-            None => Arc::clone(&self.empty),
-        }
+    pub fn value_or_empty(&mut self, label: Label, raw: Option<&str>) -> &'static str {
+        raw.and_then(|raw| self.known(label, raw)).unwrap_or("")
     }
 
-    /// The value that was given out for `raw`, or `None` where it became `__other__`. Counts nothing.
-    pub fn within_budget(&self, label: Label, raw: Option<&str>) -> Option<Arc<str>> {
-        let Some(raw) = raw.map(str::trim).filter(|raw| !raw.is_empty()) else {
-            return Some(Arc::clone(&self.unknown));
+    /// `None` for blank text.
+    fn known(&mut self, label: Label, raw: &str) -> Option<&'static str> {
+        let Some(budget) = self.budgets.get_mut(label as usize) else {
+            return Some(OTHER);
         };
-        let text = clean(raw);
-        if text == UNKNOWN {
-            return Some(Arc::clone(&self.unknown));
+        match budget.known.get(raw) {
+            Some(known) => Some(known),
+            None => budget.take(raw, self.max_values),
         }
-        self.budgets.get(&label)?.known.get(text.as_ref()).cloned()
     }
+}
 
-    fn known(&mut self, label: Label, raw: &str) -> Arc<str> {
+impl Budget {
+    /// What becomes of a value that was not given out as it is.
+    #[cold]
+    fn take(&mut self, raw: &str, most: usize) -> Option<&'static str> {
+        let raw = raw.trim();
         let text = clean(raw);
-        if text == UNKNOWN {
-            return Arc::clone(&self.unknown);
-        }
-        let Some(budget) = self.budgets.get_mut(&label) else {
-            return Arc::clone(&self.other);
+        // It may have been cut at a blank.
+        let text = match text.trim_end() {
+            "" => return None,
+            UNKNOWN => return Some(UNKNOWN),
+            text => text,
         };
-        if let Some(known) = budget.known.get(text.as_ref()) {
-            return Arc::clone(known);
+        if let Some(known) = self.known.get(text) {
+            return Some(known);
         }
-        if text == OTHER || budget.known.len() >= self.max_values {
-            budget.folded.inc();
-            return Arc::clone(&self.other);
+        if text == OTHER || self.known.len() >= most {
+            self.folded.inc();
+            return Some(OTHER);
         }
-        let value: Arc<str> = text.as_ref().into();
-        budget.known.insert(Arc::clone(&value));
-        value
+        let value: &'static str = Box::leak(text.into());
+        self.known.insert(value);
+        Some(value)
     }
 }
 
@@ -186,31 +173,36 @@ mod tests {
     #[test]
     fn first_come_first_served() {
         let (mut labels, folded) = labels(2);
-        assert_eq!(&*labels.value(Label::Model, Some("a")), "a");
-        assert_eq!(&*labels.value(Label::Model, None), UNKNOWN);
-        assert_eq!(&*labels.value(Label::Model, Some(" ")), UNKNOWN);
-        assert_eq!(&*labels.value(Label::Model, Some(UNKNOWN)), UNKNOWN);
-        assert_eq!(&*labels.value(Label::Model, Some("b")), "b");
-        assert_eq!(&*labels.value(Label::Model, Some("c")), OTHER);
-        assert_eq!(&*labels.value(Label::Model, Some("a")), "a");
+        assert_eq!(labels.value(Label::Model, Some("a")), "a");
+        assert_eq!(labels.value(Label::Model, None), UNKNOWN);
+        assert_eq!(labels.value(Label::Model, Some(" ")), UNKNOWN);
+        assert_eq!(labels.value(Label::Model, Some(UNKNOWN)), UNKNOWN);
+        assert_eq!(labels.value(Label::Model, Some("b")), "b");
+        assert_eq!(labels.value(Label::Model, Some("c")), OTHER);
+        assert_eq!(labels.value(Label::Model, Some("a")), "a");
         assert_eq!(
-            &*labels.value(Label::Provider, Some("c")),
+            labels.value(Label::Provider, Some("c")),
             "c",
             "budgets are per label"
         );
-        assert_eq!(&*labels.value_or_empty(Label::ErrorType, None), "");
-        let kept = |raw| labels.within_budget(Label::Model, raw);
-        for (raw, value) in [
-            (Some("a"), Some("a")),
-            (Some("c"), None),
-            (Some(OTHER), None),
-            (Some(UNKNOWN), Some(UNKNOWN)),
-            (None, Some(UNKNOWN)),
-        ] {
-            assert_eq!(kept(raw).as_deref(), value, "{raw:?}");
-        }
+        assert_eq!(labels.value_or_empty(Label::ErrorType, None), "");
         assert_eq!(folded.with_label_values(&["model"]).get(), 1);
         assert_eq!(folded.with_label_values(&["provider"]).get(), 0);
+    }
+
+    /// However often it is asked for, and in whatever order.
+    #[test]
+    fn the_same_text_is_the_same_value() {
+        let long = format!("{} end", "x".repeat(LONGEST - 1));
+        let cut = &long[..LONGEST];
+        assert!(cut.ends_with(' '));
+        for texts in [[&long, cut, " m "], [" m ", cut, &long]] {
+            let (mut labels, _) = labels(9);
+            let mut value = |text| labels.value(Label::Model, Some(text));
+            let values = texts.map(&mut value);
+            assert_eq!(values, texts.map(|text| value(text.trim())));
+            assert!(values.iter().all(|text| text.trim() == *text), "{values:?}");
+        }
     }
 
     proptest! {

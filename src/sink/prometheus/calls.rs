@@ -4,9 +4,7 @@ use prometheus::Error;
 
 use super::family::{Counters, Histograms, IntCounters, Maker};
 use crate::{
-    record::{
-        CallType, Cost, Counted, Header, LlmCall, NotCounted, Stage, Status, SttEvent, Unpriced,
-    },
+    record::{CallType, Cost, Header, LlmCall, NotCounted, Stage, Status, SttEvent, Unpriced},
     sink::{
         labels::{Label, Labels},
         names,
@@ -25,6 +23,29 @@ pub(super) struct Calls {
     retries: IntCounters<0>,
     timeouts: IntCounters<0>,
     not_counted: IntCounters<1>,
+}
+
+/// Whose call it is, as the labels show it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Names {
+    pub provider: &'static str,
+    pub model: &'static str,
+    pub service: &'static str,
+}
+
+impl Names {
+    pub fn of(
+        provider: Option<&str>,
+        model: Option<&str>,
+        service: &'static str,
+        labels: &mut Labels,
+    ) -> Self {
+        Self {
+            provider: labels.value(Label::Provider, provider),
+            model: labels.value(Label::Model, model),
+            service,
+        }
+    }
 }
 
 /// A span's duration, where both ends are known.
@@ -66,15 +87,19 @@ impl Calls {
         })
     }
 
-    pub fn call(&mut self, call: &LlmCall, labels: &mut Labels) {
-        if let Counted::No(why) = call.counted {
-            self.not_counted.with([why.as_str()]).inc();
-            return;
-        }
-        let provider = &*labels.value(Label::Provider, call.provider.as_deref());
-        let model = &*labels.value(Label::Model, call.model.as_deref());
-        let service = &*labels.value(Label::Service, call.header.service_name.as_deref());
-        let error = &*labels.value_or_empty(Label::ErrorType, call.error_type.as_deref());
+    /// A call that is none of its own.
+    pub fn not_counted(&mut self, why: NotCounted) {
+        self.not_counted.with([why.as_str()]).inc();
+    }
+
+    /// A counted call of these names.
+    pub fn call(&mut self, call: &LlmCall, names: Names, labels: &mut Labels) {
+        let Names {
+            provider,
+            model,
+            service,
+        } = names;
+        let error = labels.value_or_empty(Label::ErrorType, call.error_type.as_deref());
         let call_type = call.call_type.as_str();
         let otel_operation = match call.call_type {
             CallType::Embedding => "embeddings",
@@ -123,9 +148,9 @@ impl Calls {
             Some(Ok(cost)) => {
                 let operation = match &call.operation {
                     Some(operation) => labels.value(Label::Operation, Some(operation)),
-                    None => call_type.into(),
+                    None => call_type,
                 };
-                self.cost([provider, model, service, &operation], cost);
+                self.cost([provider, model, service, operation], cost);
             }
             Some(Err(why)) if call.status == Status::Success => {
                 self.unpriced(*why, provider, model)
@@ -135,26 +160,26 @@ impl Calls {
     }
 
     /// The cost of a transcription, or why it has none.
-    pub fn speech(&mut self, event: &SttEvent, labels: &mut Labels) {
+    pub fn speech(&mut self, event: &SttEvent, names: Names) {
         let Some(cost) = &event.cost else { return };
-        let provider = &*labels.value(Label::Provider, event.provider.as_deref());
-        let model = &*labels.value(Label::Model, event.model.as_deref());
+        let Names {
+            provider,
+            model,
+            service,
+        } = names;
         match cost {
-            Ok(cost) => {
-                let service = &*labels.value(Label::Service, event.header.service_name.as_deref());
-                self.cost([provider, model, service, Stage::Stt.as_str()], cost);
-            }
+            Ok(cost) => self.cost([provider, model, service, Stage::Stt.as_str()], cost),
             Err(why) => self.unpriced(*why, provider, model),
         }
     }
 
-    fn cost(&mut self, values: [&str; 4], cost: &Cost) {
+    fn cost(&mut self, values: [&'static str; 4], cost: &Cost) {
         if let Some(usd) = amount(cost.usd) {
             self.cost.with(values).inc_by(usd);
         }
     }
 
-    fn unpriced(&mut self, why: Unpriced, provider: &str, model: &str) {
+    fn unpriced(&mut self, why: Unpriced, provider: &'static str, model: &'static str) {
         self.unpriced.with([why.as_str(), provider, model]).inc();
     }
 }

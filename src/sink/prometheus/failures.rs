@@ -1,16 +1,11 @@
 //! What failed, by what the error means; what last succeeded; and who sends at all.
 
-use std::sync::Arc;
-
-use prometheus::{Error, Gauge, IntCounter};
+use prometheus::{Error, Gauge};
 
 use super::family::{Gauges, IntCounters, Maker};
 use crate::{
     record::{CallType, ErrorClass, LlmCall, Record, Retrieval, Stage, Status, SttEventType},
-    sink::{
-        labels::{Label, Labels},
-        names,
-    },
+    sink::names,
 };
 
 /// Stages there are.
@@ -23,8 +18,6 @@ pub(super) struct Failures {
     succeeded: Gauges<1>,
     /// The newest success of each stage, Unix ns, and where it is shown.
     newest: [Option<(i64, Gauge)>; STAGES],
-    /// The service of the last record: records come in runs.
-    last: Option<(Option<Arc<str>>, Arc<str>, IntCounter)>,
 }
 
 impl Failures {
@@ -34,25 +27,11 @@ impl Failures {
             services: maker.int_counters(&names::SERVICE_RECORDS)?,
             succeeded: maker.gauges(&names::STAGE_SUCCESS)?,
             newest: [const { None }; STAGES],
-            last: None,
         })
     }
 
-    pub fn record(&mut self, record: &Record, labels: &mut Labels) {
-        let name = &record.header().service_name;
-        let service = match &self.last {
-            Some((last, service, counter)) if last == name => {
-                counter.inc();
-                Arc::clone(service)
-            }
-            _ => {
-                let service = labels.value(Label::Service, name.as_deref());
-                let counter = self.services.with([&service]).clone();
-                counter.inc();
-                self.last = Some((name.clone(), Arc::clone(&service), counter));
-                service
-            }
-        };
+    pub fn record(&mut self, record: &Record, service: &'static str) {
+        self.services.with([service]).inc();
         if let (Some(stage), Some(end)) = (success(record), record.header().completed_at) {
             self.success(stage, end);
         }
@@ -60,7 +39,7 @@ impl Failures {
             let alerts = if class.alerts() { "yes" } else { "no" };
             let (severity, stage) = (class.severity().as_str(), stage.as_str());
             self.errors
-                .with([stage, class.as_str(), severity, alerts, &service])
+                .with([stage, class.as_str(), severity, alerts, service])
                 .inc();
         }
     }

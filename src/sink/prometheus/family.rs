@@ -1,8 +1,5 @@
 //! A metric of the table, in a registry, with a bound on its series.
 
-use std::hash::BuildHasher;
-
-use foldhash::quality::RandomState;
 use prometheus::{
     Counter, CounterVec, Error, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec,
     IntCounter, IntCounterVec, Opts, Registry, core::Collector,
@@ -52,10 +49,9 @@ kind!(GaugeVec, Gauge);
 pub(super) struct Family<V: Kind, const N: usize> {
     vec: V,
     free: [bool; N],
-    /// By a keyed hash of the label values: the vector's own way to a series costs several times as
-    /// much. Who could make two collide could as well send the other's values.
-    series: FxHashMap<u64, V::Series>,
-    hasher: RandomState,
+    /// By where the label values stand, which is for ever, and their lengths: the vector's own way to
+    /// a series costs several times as much.
+    series: FxHashMap<[(usize, usize); N], V::Series>,
     folded: IntCounter,
 }
 
@@ -109,7 +105,6 @@ impl Maker<'_> {
             vec,
             free: name.labels.map(|label| FREE_LABELS.contains(&label)),
             series: FxHashMap::default(),
-            hasher: RandomState::default(),
             folded: self.folded.clone(),
         })
     }
@@ -117,21 +112,26 @@ impl Maker<'_> {
 
 impl<V: Kind, const N: usize> Family<V, N> {
     /// The series with these label values.
-    pub fn with(&mut self, mut values: [&str; N]) -> &V::Series {
-        let mut hash = self.hasher.hash_one(values);
+    pub fn with(&mut self, mut values: [&'static str; N]) -> &V::Series {
+        let mut key = key(values);
         let is_full = self.series.len() >= MAX_SERIES && self.free.contains(&true);
-        if is_full && !self.series.contains_key(&hash) {
+        if is_full && !self.series.contains_key(&key) {
             self.folded.inc();
             for (value, free) in values.iter_mut().zip(self.free) {
                 *value = if free { OTHER } else { value };
             }
-            hash = self.hasher.hash_one(values);
+            key = self::key(values);
         }
         let vec = &self.vec;
         self.series
-            .entry(hash)
+            .entry(key)
             .or_insert_with(|| vec.series(&values))
     }
+}
+
+/// What text that never goes is known by.
+fn key<const N: usize>(values: [&'static str; N]) -> [(usize, usize); N] {
+    values.map(|value| (value.as_ptr().addr(), value.len()))
 }
 
 impl<const N: usize> IntCounters<N> {

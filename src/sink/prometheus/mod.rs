@@ -30,14 +30,17 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     anomaly::Anomalies,
-    calls::Calls,
+    calls::{Calls, Names},
     failures::Failures,
     family::{IntCounters, Maker},
     progress::Progress,
     reported::Reported,
     stages::Stages,
 };
-use super::{labels::Labels, names};
+use super::{
+    labels::{Label, Labels},
+    names,
+};
 use crate::record::{Amendment, Change, Counted, Record};
 
 /// Settings of the metrics.
@@ -110,23 +113,35 @@ impl Prometheus {
             ..
         } = self;
         for record in records {
-            failures.record(record, labels);
+            let service = record.header().service_name.as_deref();
+            let service = labels.value(Label::Service, service);
+            failures.record(record, service);
             match record {
-                Record::LlmCall(call) => {
-                    calls.call(call, labels);
-                    stages.call(call);
-                    anomalies.call(call, labels, now);
-                }
+                Record::LlmCall(call) => match call.counted {
+                    Counted::No(why) => calls.not_counted(why),
+                    Counted::Yes => {
+                        let (provider, model) = (call.provider.as_deref(), call.model.as_deref());
+                        let names = Names::of(provider, model, service, labels);
+                        calls.call(call, names, labels);
+                        stages.call(call);
+                        anomalies.call(call, names.model, now);
+                    }
+                },
+                // What feeds nothing spends no budget.
+                Record::SttEvent(event) if event.cost.is_none() && !event.billed => {}
                 Record::SttEvent(event) => {
-                    calls.speech(event, labels);
-                    stages.speech(event, labels);
+                    let (provider, model) = (event.provider.as_deref(), event.model.as_deref());
+                    let names = Names::of(provider, model, service, labels);
+                    calls.speech(event, names);
+                    stages.speech(event, names);
                 }
                 Record::Retrieval(retrieval) => stages.retrieval(retrieval),
                 Record::CacheLookup(lookup) => stages.cache_lookup(lookup, labels),
                 Record::JsonParse(parse) => stages.json_parse(parse),
                 Record::PipelineRequest(request) => {
-                    stages.request(request, labels);
-                    anomalies.request(request, labels, now);
+                    let pipeline = labels.value(Label::Pipeline, request.pipeline.as_deref());
+                    stages.request(request, pipeline, labels);
+                    anomalies.request(request, pipeline, now);
                     progress.request(&request.header);
                 }
             }

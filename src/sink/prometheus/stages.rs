@@ -3,7 +3,7 @@
 use prometheus::Error;
 
 use super::{
-    calls::{amount, seconds},
+    calls::{Names, amount, seconds},
     family::{Counters, Histograms, IntCounters, Maker},
 };
 use crate::{
@@ -79,7 +79,7 @@ impl Stages {
         }
     }
 
-    pub fn speech(&mut self, event: &SttEvent, labels: &mut Labels) {
+    pub fn speech(&mut self, event: &SttEvent, names: Names) {
         if !event.billed {
             return;
         }
@@ -90,8 +90,9 @@ impl Stages {
             self.took(Stage::Stt, &event.header);
         }
         if let Some(audio) = event.audio_duration_seconds.and_then(amount) {
-            let provider = &*labels.value(Label::Provider, event.provider.as_deref());
-            let model = &*labels.value(Label::Model, event.model.as_deref());
+            let Names {
+                provider, model, ..
+            } = names;
             self.stt_audio.with([provider, model]).inc_by(audio);
             if let Some(work) = seconds(&event.header).filter(|_| audio > 0.0) {
                 self.stt_factor
@@ -128,7 +129,7 @@ impl Stages {
     }
 
     pub fn cache_lookup(&mut self, lookup: &CacheLookup, labels: &mut Labels) {
-        let cache = &*labels.value(Label::Cache, Some(&lookup.cache));
+        let cache = labels.value(Label::Cache, Some(&lookup.cache));
         self.cache_lookups
             .with([cache, if lookup.hit { "hit" } else { "miss" }])
             .inc();
@@ -144,9 +145,13 @@ impl Stages {
         self.json_parses.with([result]).inc();
     }
 
-    pub fn request(&mut self, request: &PipelineRequest, labels: &mut Labels) {
-        let pipeline = &*labels.value(Label::Pipeline, request.pipeline.as_deref());
-        let framework = &*labels.value(Label::Framework, request.framework.as_deref());
+    pub fn request(
+        &mut self,
+        request: &PipelineRequest,
+        pipeline: &'static str,
+        labels: &mut Labels,
+    ) {
+        let framework = labels.value(Label::Framework, request.framework.as_deref());
         self.requests
             .with([pipeline, framework, request.status.as_str()])
             .inc();

@@ -20,10 +20,7 @@ use self::score::Watch;
 use super::calls::seconds;
 use crate::{
     record::{Header, LlmCall, PipelineRequest},
-    sink::{
-        labels::{Label, Labels},
-        names,
-    },
+    sink::{labels::OTHER, names},
 };
 
 /// A name without a new value is shown this long: an alert must not outlive its traffic.
@@ -59,7 +56,7 @@ impl Signal {
 }
 
 /// By signal and name. As many as the labels' budgets allow.
-type Watched = BTreeMap<(Signal, Arc<str>), (Watch, Instant)>;
+type Watched = BTreeMap<(Signal, &'static str), (Watch, Instant)>;
 
 /// Takes records.
 #[derive(Debug)]
@@ -76,34 +73,31 @@ impl Anomalies {
         Ok(Self(watched))
     }
 
-    /// Takes a request whose labels were counted.
-    pub fn request(&self, request: &PipelineRequest, labels: &Labels, now: Instant) {
-        let name = labels.within_budget(Label::Pipeline, request.pipeline.as_deref());
-        if let (Some(name), Some(seconds)) = (name, seconds(&request.header)) {
-            self.take(Signal::RequestDuration, name, seconds, &request.header, now);
+    /// Takes a request of a pipeline.
+    pub fn request(&self, request: &PipelineRequest, pipeline: &'static str, now: Instant) {
+        if let Some(seconds) = seconds(&request.header) {
+            let signal = Signal::RequestDuration;
+            self.take(signal, pipeline, seconds, &request.header, now);
         }
     }
 
-    /// Takes a call whose labels were counted.
-    pub fn call(&self, call: &LlmCall, labels: &Labels, now: Instant) {
-        if !call.counted.is_yes() {
-            return;
-        }
-        let Some(name) = labels.within_budget(Label::Model, call.model.as_deref()) else {
-            return;
-        };
+    /// Takes a counted call of a model.
+    pub fn call(&self, call: &LlmCall, model: &'static str, now: Instant) {
         if let Some(seconds) = seconds(&call.header) {
-            let name = Arc::clone(&name);
-            self.take(Signal::CallDuration, name, seconds, &call.header, now);
+            self.take(Signal::CallDuration, model, seconds, &call.header, now);
         }
         let known = [call.usage.prompt, call.usage.completion];
         let known = known.into_iter().flatten().filter(|tokens| *tokens >= 0);
         if let Some(tokens) = known.reduce(i64::saturating_add) {
-            self.take(Signal::CallTokens, name, tokens as f64, &call.header, now);
+            self.take(Signal::CallTokens, model, tokens as f64, &call.header, now);
         }
     }
 
-    fn take(&self, signal: Signal, name: Arc<str>, value: f64, header: &Header, now: Instant) {
+    fn take(&self, signal: Signal, name: &'static str, value: f64, header: &Header, now: Instant) {
+        // It stands for many names, whose values have nothing in common.
+        if name == OTHER {
+            return;
+        }
         let mut watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (watch, last) = watched
             .entry((signal, name))
@@ -118,9 +112,7 @@ fn shown(watched: &Watched, now: Instant) -> impl Iterator<Item = ([&str; 2], f6
     watched
         .iter()
         .filter(move |(_, (_, last))| now.saturating_duration_since(*last) < SHOWN_FOR)
-        .filter_map(|((signal, name), (watch, _))| {
-            Some(([signal.as_str(), &**name], watch.score()?))
-        })
+        .filter_map(|((signal, name), (watch, _))| Some(([signal.as_str(), *name], watch.score()?)))
 }
 
 struct Shown {
@@ -150,9 +142,9 @@ mod tests {
     #[test]
     fn what_has_no_traffic_is_not_shown_and_not_forgotten() {
         let anomalies = Anomalies::new(&Registry::new()).unwrap();
-        let take = |name: &str, now| {
+        let take = |name, now| {
             let signal = Signal::CallDuration;
-            anomalies.take(signal, name.into(), 0.0, &Header::default(), now);
+            anomalies.take(signal, name, 0.0, &Header::default(), now);
         };
         let names_at = |now| -> Vec<String> {
             let watched = anomalies.0.lock().unwrap();

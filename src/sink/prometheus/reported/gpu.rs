@@ -35,7 +35,7 @@ pub(super) fn whole(metric: &str) -> Option<f64> {
 /// Attribute keys that tell GPUs apart.
 pub(super) const IDS: [&str; 5] = ["hw.id", "gpu.id", "gpu", "gpu.index", "uuid"];
 
-type Seen = BTreeMap<(Arc<str>, String), (f64, Instant)>;
+type Seen = BTreeMap<(&'static str, String), (f64, Instant)>;
 
 #[derive(Debug)]
 pub(super) struct Gpus(Arc<Mutex<Seen>>);
@@ -52,7 +52,7 @@ impl Gpus {
     }
 
     /// False if there are too many already.
-    pub fn take(&self, service: Arc<str>, gpu: &str, ratio: f64, now: Instant) -> bool {
+    pub fn take(&self, service: &'static str, gpu: &str, ratio: f64, now: Instant) -> bool {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (service, gpu.chars().take(64).collect());
         let is_room = seen.len() < MOST || seen.contains_key(&key);

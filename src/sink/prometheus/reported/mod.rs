@@ -63,7 +63,7 @@ impl Reported {
             let service = labels.value(Label::Service, text(resource, "service.name"));
             let of_resource_metrics = of_resource.scope_metrics.iter();
             for metric in of_resource_metrics.flat_map(|scope| &scope.metrics) {
-                self.metric(metric, resource, &service, now, labels);
+                self.metric(metric, resource, service, now, labels);
             }
         }
     }
@@ -72,7 +72,7 @@ impl Reported {
         &mut self,
         metric: &Metric,
         resource: &[KeyValue],
-        service: &str,
+        service: &'static str,
         now: Instant,
         labels: &mut Labels,
     ) {
@@ -110,7 +110,7 @@ impl Reported {
             };
             let model = text(point.attributes, "gen_ai.request.model")
                 .or_else(|| text(point.attributes, "gen_ai.response.model"));
-            let model = &*labels.value(Label::Model, model);
+            let model = labels.value(Label::Model, model);
             if tokens {
                 let kind = token_type(text(point.attributes, "gen_ai.token.type"));
                 self.tokens.with([kind, model, service]).inc_by(sum);
@@ -123,7 +123,7 @@ impl Reported {
 }
 
 impl Reported {
-    fn gpu(&mut self, metric: &Metric, resource: &[KeyValue], service: &str, now: Instant) {
+    fn gpu(&mut self, metric: &Metric, resource: &[KeyValue], service: &'static str, now: Instant) {
         let (Some(whole), Some(Data::Gauge(all))) = (gpu::whole(&metric.name), &metric.data) else {
             self.dropped.with(["unsupported"]).inc_by(len(metric));
             return;
@@ -139,7 +139,7 @@ impl Reported {
             let is_taken = value.is_finite()
                 && self
                     .gpus
-                    .take(service.into(), id.unwrap_or("0"), value / whole, now);
+                    .take(service, id.unwrap_or("0"), value / whole, now);
             if !is_taken {
                 self.dropped.with(["unsupported"]).inc();
             }
