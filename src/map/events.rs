@@ -1,10 +1,7 @@
 //! One pass over a span's events: exceptions, content, hits, the first piece of a stream.
 
 use super::{
-    dialect::Event,
-    fields, limits,
-    read::{Lookup, Scratch},
-    transcript::Transcript,
+    dialect::Event, fields, limits, lookup::Lookup, read::Scratch, transcript::Transcript,
 };
 use crate::otlp::{EventView, SpanView, Value};
 

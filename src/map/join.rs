@@ -10,8 +10,10 @@ use super::{
     accounting,
     dialect::Event,
     fields::{self, Field},
-    limits, normal,
-    read::{Lookup, Scratch},
+    limits,
+    lookup::Lookup,
+    normal,
+    read::Scratch,
     transcript::Transcript,
 };
 use crate::{

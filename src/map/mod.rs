@@ -5,8 +5,8 @@
 //! that can't be read is absent, and everything is bounded (see `limits`).
 //!
 //! ```text
-//! attributes ─► read (one pass, all dialects) ─► classify ─► call, speech, retrieval, parse,
-//! events     ─► events (one pass)                            request ─► MappedSpan
+//! attributes ─► lookup ─► read ─► classify ─► call, speech, retrieval, parse, request ─► MappedSpan
+//! events     ─► events ────────────────────────▲
 //! log events ─► join ─► CallContent
 //! ```
 //!
@@ -14,7 +14,8 @@
 //! |---|---|
 //! | `dialect` | how each family of SDKs spells things: tables |
 //! | `fields` | the slots that a dialect fills, and their parsers |
-//! | `read` | the one pass: attributes to fields, by all dialects' tables merged |
+//! | `lookup` | the one pass over the attributes, by all dialects' tables merged |
+//! | `read` | what it finds: one value a field |
 //! | `classify` | which kind of work a span is, and its role |
 //! | `call` `speech` `retrieval` `parse` `request` | fields to one kind of record each |
 //! | `names` | provider and models of a call |
@@ -45,6 +46,7 @@ mod fields;
 mod join;
 mod limits;
 mod literal;
+mod lookup;
 mod mapper;
 mod messages;
 mod metadata;

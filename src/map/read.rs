@@ -1,55 +1,21 @@
-//! One pass over a span's attributes: which field has which value, which context stands on it.
+//! What one pass over a span's attributes finds: which field has which value, which context stands
+//! on it.
 //!
-//! [`Lookup`] merges the tables of all dialects, built once. [`Scratch`] is what one pass finds,
-//! reused from span to span; a span with no known attribute costs lookups and nothing else.
-//! [`Reading`] is the outcome: one value a field, chosen by the order that `dialect` documents.
+//! [`Scratch`] is what the pass of [`super::lookup`] finds, reused from span to span; a span with no
+//! known attribute costs lookups and nothing else. [`Reading`] is the outcome: one value a field,
+//! chosen by the order that `dialect` documents.
 
 use std::{borrow::Cow, sync::Arc};
 
-use rustc_hash::FxHashMap;
-
 use super::{
     context,
-    dialect::{DEFAULT, DIALECTS, Dialect, Event, OTEL, PLAIN},
+    dialect::{DEFAULT, DIALECTS, Dialect, OTEL, PLAIN},
     fields::{self, Field},
     limits,
+    lookup::Target,
     messages::Family,
 };
-use crate::{
-    otlp::{Attributes, Value},
-    record::Context,
-};
-
-/// What an attribute is good for.
-#[derive(Debug, Clone, Copy)]
-enum Target {
-    Field {
-        key: &'static str,
-        field: Field,
-        dialect: u8,
-        order: u16,
-        sign: bool,
-        own: bool,
-    },
-    Context {
-        column: u8,
-        order: u16,
-    },
-    /// A JSON object whose members are context.
-    ContextObject,
-    Sign {
-        dialect: u8,
-    },
-    Dropped,
-}
-
-/// The tables of all dialects in one.
-pub struct Lookup {
-    /// By bytes: a key that is found is ASCII, one that isn't need not be text.
-    keys: FxHashMap<Box<[u8]>, Vec<Target>>,
-    families: FxHashMap<&'static str, Family>,
-    events: FxHashMap<&'static str, Event>,
-}
+use crate::{otlp::Value, record::Context};
 
 /// One attribute that fills a field.
 #[derive(Debug, Clone, Copy)]
@@ -80,12 +46,15 @@ pub struct Member<'a> {
 #[derive(Default)]
 pub struct Scratch<'a> {
     hits: Vec<Hit<'a>>,
-    members: Vec<Member<'a>>,
-    rest: Vec<(&'a [u8], Value<'a>)>,
+    pub(super) members: Vec<Member<'a>>,
+    pub(super) rest: Vec<(&'a [u8], Value<'a>)>,
     context: Vec<(u8, u16, Value<'a>)>,
     objects: Vec<Value<'a>>,
-    signs: u32,
-    special: bool,
+    pub(super) signs: u32,
+    pub(super) special: bool,
+    /// Which key came last time after each key, by its number; first, which one came first. Spans of
+    /// one kind have their keys in one order.
+    pub(super) order: Vec<u16>,
 }
 
 /// A value that a field got, and from where.
@@ -126,130 +95,10 @@ pub struct Reading<'s, 'a> {
     is_genai: bool,
 }
 
-// === impl Lookup ===
-
-impl Lookup {
-    /// Merges the tables; `extra` are attributes that the user adds to context columns.
-    pub fn new<'k>(extra: impl Iterator<Item = (&'k str, &'k str)>) -> Self {
-        let mut lookup = Lookup {
-            keys: FxHashMap::default(),
-            families: FxHashMap::default(),
-            events: FxHashMap::default(),
-        };
-        let mut order = 0;
-        // The user's own keys come first, then ours, then the libraries'.
-        let tables = DIALECTS.iter().flat_map(|d| d.context.iter().copied());
-        for (key, column) in extra.chain(context::KEYS.iter().copied()).chain(tables) {
-            if let Some(column) = context::column(column) {
-                lookup.add(key, Target::Context { column, order });
-                order += 1;
-            } else if column == context::MEMBERS {
-                lookup.add(key, Target::ContextObject);
-            }
-        }
-        for (place, dialect) in (0u8..).zip(DIALECTS) {
-            let everywhere = dialect.keys.iter().map(|line| (line, false));
-            let fields = everywhere.chain(dialect.own.iter().map(|line| (line, true)));
-            for (order, ((key, field), own)) in (0u16..).zip(fields) {
-                let sign = dialect.signs.contains(key);
-                lookup.add(
-                    key,
-                    Target::Field {
-                        key,
-                        field: *field,
-                        dialect: place,
-                        order,
-                        sign,
-                        own,
-                    },
-                );
-            }
-            for sign in dialect.signs {
-                let mut fields = dialect.keys.iter().chain(dialect.own);
-                if !fields.any(|(key, _)| key == sign) {
-                    lookup.add(sign, Target::Sign { dialect: place });
-                }
-            }
-            for key in dialect.dropped {
-                lookup.add(key, Target::Dropped);
-            }
-            lookup.families.extend(dialect.families.iter().copied());
-            lookup.events.extend(dialect.events.iter().copied());
-        }
-        lookup
-    }
-
-    fn add(&mut self, key: &str, target: Target) {
-        let key = key.as_bytes().into();
-        self.keys.entry(key).or_default().push(target);
-    }
-
-    /// What an event of this name brings.
-    pub fn event(&self, name: &[u8]) -> Option<Event> {
-        self.events.get(std::str::from_utf8(name).ok()?).copied()
-    }
-
-    /// The place of the dialect that a scope's name shows.
-    pub fn scope_dialect(&self, scope: &str) -> Option<u8> {
-        let shows = |d: &&Dialect| d.scopes.iter().any(|start| scope.starts_with(start));
-        DIALECTS
-            .iter()
-            .position(shows)
-            .and_then(|place| u8::try_from(place).ok())
-    }
-
-    /// Walks the attributes once. True if any of them may make the span one of ours: attributes
-    /// that spans of every trade carry, and context, do not.
-    pub fn walk<'a>(&self, attributes: Attributes<'a>, scratch: &mut Scratch<'a>) -> bool {
-        scratch.clear();
-        self.walk_on(attributes, scratch)
-    }
-
-    /// Walks more attributes of the same span.
-    pub fn walk_on<'a>(&self, attributes: Attributes<'a>, scratch: &mut Scratch<'a>) -> bool {
-        for (key, value) in attributes.take(limits::ATTRIBUTES) {
-            if let Some(targets) = self.keys.get(key) {
-                for target in targets {
-                    scratch.take(*target, key, value);
-                }
-                continue;
-            }
-            if let Some((family, index, path)) = self.member(key) {
-                scratch.members.push(Member {
-                    family,
-                    index,
-                    path,
-                    value,
-                });
-            } else if scratch.rest.len() < limits::METADATA_KEYS
-                && (key.is_ascii() || std::str::from_utf8(key).is_ok())
-            {
-                scratch.rest.push((key, value));
-            }
-        }
-        scratch.special || !scratch.members.is_empty() || scratch.signs != 0
-    }
-
-    fn member<'k>(&self, key: &'k [u8]) -> Option<(Family, u32, &'k str)> {
-        // Most keys have no digit: one look at each byte is quicker than looking for dots.
-        let digit = key.iter().position(u8::is_ascii_digit)?;
-        let dot = (digit..key.len()).find_map(|at| {
-            let dot = at.checked_sub(1)?;
-            let is_index = key.get(at)?.is_ascii_digit() && key.get(dot) == Some(&b'.');
-            is_index.then_some(dot)
-        })?;
-        let key = std::str::from_utf8(key).ok()?;
-        let family = *self.families.get(key.get(..dot)?)?;
-        let after = key.get(dot + 1..)?;
-        let (index, path) = after.split_once('.').unwrap_or((after, ""));
-        Some((family, index.parse().ok()?, path))
-    }
-}
-
 // === impl Scratch ===
 
 impl<'a> Scratch<'a> {
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.hits.clear();
         self.members.clear();
         self.rest.clear();
@@ -259,7 +108,7 @@ impl<'a> Scratch<'a> {
         self.special = false;
     }
 
-    fn take(&mut self, target: Target, key: &'a [u8], value: Value<'a>) {
+    pub(super) fn take(&mut self, target: Target, key: &'a [u8], value: Value<'a>) {
         match target {
             Target::Field {
                 key,

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::otlp::value::utf8;
+
 /// A value that is neither a list nor an object.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Scalar {
@@ -14,53 +16,53 @@ pub enum Scalar {
     Other,
 }
 
-/// JSON that is still to be read. What is not as expected gives `None`, and the whole to the
-/// slower way.
-pub struct Scan<'a>(&'a str);
+/// JSON that is being read. What is not as expected gives `None`, and the whole to the slower way.
+pub struct Scan<'a> {
+    text: &'a str,
+    /// What was read.
+    at: usize,
+}
 
 impl<'a> Scan<'a> {
     /// All of it; `None` if it is no text.
     pub fn new(json: &'a [u8]) -> Option<Self> {
-        std::str::from_utf8(json).ok().map(Self)
+        utf8(json).map(|text| Self { text, at: 0 })
     }
 
     /// What is still to be read.
-    pub fn rest(&self) -> &'a str {
-        self.0
+    pub fn rest(&self) -> &'a [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
     /// True if nothing but white space is.
-    pub fn is_done(&self) -> bool {
-        self.start() == self.0.len()
+    pub fn is_done(&mut self) -> bool {
+        self.first().is_none()
+    }
+
+    /// The next character that is no white space.
+    #[inline]
+    fn first(&mut self) -> Option<u8> {
+        loop {
+            match *self.text.as_bytes().get(self.at)? {
+                b' ' | b'\n' | b'\r' | b'\t' => self.at += 1,
+                byte => return Some(byte),
+            }
+        }
     }
 
     /// Passes over white space, then over a character of JSON's own.
     #[inline]
     pub fn eat(&mut self, sign: u8) -> Option<()> {
-        let at = self.start();
-        (self.0.as_bytes().get(at) == Some(&sign)).then_some(())?;
-        self.0 = self.0.get(at + 1..)?;
-        Some(())
-    }
-
-    /// How much white space comes first.
-    #[inline]
-    fn start(&self) -> usize {
-        let is_space = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
-        let bytes = self.0.as_bytes();
-        match bytes.first() {
-            Some(first) if is_space(first) => {
-                bytes.iter().take_while(|byte| is_space(byte)).count()
-            }
-            _ => 0,
-        }
+        (self.first()? == sign).then(|| self.at += 1)
     }
 
     /// What stands before a key, then the key.
     pub fn key(&mut self, before: u8, name: &str) -> Option<()> {
         self.eat(before)?;
         self.eat(b'"')?;
-        self.0 = self.0.strip_prefix(name)?.strip_prefix('"')?;
+        let after = self.rest().strip_prefix(name.as_bytes())?;
+        after.starts_with(b"\"").then_some(())?;
+        self.at += name.len() + 1;
         self.eat(b':')
     }
 
@@ -77,37 +79,37 @@ impl<'a> Scan<'a> {
 
     /// A string.
     pub fn string(&mut self) -> Option<Cow<'a, str>> {
-        let all = self.0.get(self.start()..)?;
-        let inner = all.strip_prefix('"')?;
-        let end = plain(inner.as_bytes());
-        if inner.as_bytes().get(end) == Some(&b'"') {
-            self.0 = inner.get(end + 1..)?;
-            return inner.get(..end).map(Cow::Borrowed);
+        (self.first()? == b'"').then_some(())?;
+        let start = self.at + 1;
+        let inner = self.text.as_bytes().get(start..)?;
+        let end = plain(inner);
+        if inner.get(end) == Some(&b'"') {
+            self.at = start + end + 1;
+            return self.text.get(start..start + end).map(Cow::Borrowed);
         }
         // Escapes are serde's to read, and text that is not JSON's to refuse.
+        let all = self.text.get(self.at..)?;
         let mut strings = serde_json::Deserializer::from_str(all).into_iter::<String>();
         let text = strings.next()?.ok()?;
-        self.0 = all.get(strings.byte_offset()..)?;
+        self.at += strings.byte_offset();
         Some(Cow::Owned(text))
     }
 
     /// A value that is neither a list nor an object.
     pub fn scalar(&mut self) -> Option<Scalar> {
-        let (start, rest) = (self.start(), self.0);
-        let mut word = |word: &str| {
-            self.0 = rest.get(start..)?.strip_prefix(word)?;
-            Some(())
-        };
-        match rest.as_bytes().get(start)? {
+        match self.first()? {
             b'"' => self.string().map(|_| Scalar::Other),
-            b't' => word("true").map(|()| Scalar::Other),
-            b'f' => word("false").map(|()| Scalar::Other),
-            b'n' => word("null").map(|()| Scalar::Null),
-            _ => {
-                self.0 = rest.get(start..)?;
-                self.number().map(Scalar::Number)
-            }
+            b't' => self.word(b"true", Scalar::Other),
+            b'f' => self.word(b"false", Scalar::Other),
+            b'n' => self.word(b"null", Scalar::Null),
+            _ => self.number().map(Scalar::Number),
         }
+    }
+
+    fn word(&mut self, word: &[u8], scalar: Scalar) -> Option<Scalar> {
+        self.rest().starts_with(word).then_some(())?;
+        self.at += word.len();
+        Some(scalar)
     }
 
     /// A number as RFC 8259 spells it.
@@ -118,7 +120,7 @@ impl<'a> Scan<'a> {
                 .take_while(|byte| byte.is_ascii_digit())
                 .count()
         };
-        let all = self.0.as_bytes();
+        let all = self.rest();
         let mut end = usize::from(all.starts_with(b"-"));
         let whole = digits(all.get(end..)?);
         let leads_with_zero = all.get(end) == Some(&b'0') && whole > 1;
@@ -135,8 +137,8 @@ impl<'a> Scan<'a> {
             (exponent > 0).then_some(())?;
             end += exponent;
         }
-        let (number, rest) = self.0.split_at_checked(end)?;
-        self.0 = rest;
+        let number = self.text.get(self.at..self.at + end)?;
+        self.at += end;
         number.parse().ok()
     }
 }
@@ -202,7 +204,7 @@ mod tests {
             let slow_text = slow.next().unwrap().ok();
             prop_assert_eq!(scan.string().map(Cow::into_owned), slow_text.clone());
             if slow_text.is_some() {
-                prop_assert_eq!(scan.rest(), &json[slow.byte_offset()..]);
+                prop_assert_eq!(scan.rest(), &json.as_bytes()[slow.byte_offset()..]);
             }
             let end = text.find(['"', '\\', '\u{1}', '\u{1f}']).unwrap_or(text.len());
             prop_assert_eq!(super::plain(text.as_bytes()), end);

@@ -13,8 +13,10 @@ use super::{
     failure::Ending,
     fields,
     fields::Field,
-    limits, normal,
-    read::{Lookup, Reading, Scratch},
+    limits,
+    lookup::Lookup,
+    normal,
+    read::{Reading, Scratch},
     subject::Subject,
 };
 use crate::record::{Header, Origin, Record, Status, SttEvent, SttEventType};

@@ -272,10 +272,10 @@ fn two_services_on_one_store_count_as_one() {
     for request in &twice {
         send(&services[dice.below(2)], request);
     }
-    // What the two could not see of one another is put right a little later: after 10 s, or after a
-    // minute if one of them was further behind.
+    // What the two could not see of one another is put right a little later: after 10 s, or after
+    // 30 if one of them was further behind.
     let rows = Rows::postgres(&url);
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     loop {
         match difference(&want, &snapshot(&rows, false)) {
             None => break,

@@ -5,7 +5,7 @@
 //! first usable one in its order wins), which word means which [`Kind`], which event brings what.
 //! What a table can't say is a function beside them. Dialects don't know one another.
 //!
-//! All tables are merged into one lookup ([`super::read::Lookup`]), so a span's attributes are
+//! All tables are merged into one lookup ([`super::lookup::Lookup`]), so a span's attributes are
 //! walked once however many dialects there are. Where several dialects fill a field, the app's own
 //! word (`plain`) wins, then the span's own dialect, then the order of the list; where several name the span's kind, the order of
 //! the list alone decides.

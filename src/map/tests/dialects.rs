@@ -12,7 +12,8 @@ use crate::{
         context,
         dialect::{DIALECTS, Dialect},
         fields::{Field, Shape},
-        read::{Lookup, Scratch},
+        lookup::Lookup,
+        read::Scratch,
     },
     otlp,
 };
