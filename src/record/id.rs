@@ -30,11 +30,11 @@ macro_rules! id {
 
             /// Lower-case hex as ASCII bytes, without an allocation.
             pub fn hex(&self) -> [u8; $len * 2] {
-                const DIGITS: &[u8; 16] = b"0123456789abcdef";
+                // Computed, not looked up: so the compiler does many at once.
+                let digit = |half: u8| half + if half > 9 { b'a' - 10 } else { b'0' };
                 let mut out = [0u8; $len * 2];
-                for (pair, byte) in out.chunks_exact_mut(2).zip(self.0) {
-                    pair[0] = DIGITS[usize::from(byte >> 4)];
-                    pair[1] = DIGITS[usize::from(byte & 15)];
+                for (pair, byte) in out.as_chunks_mut().0.iter_mut().zip(self.0) {
+                    *pair = [digit(byte >> 4), digit(byte & 15)];
                 }
                 out
             }

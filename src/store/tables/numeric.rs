@@ -2,65 +2,68 @@
 
 use std::fmt::Write as _;
 
+/// Base-10,000 digits of a double: it has 17 decimal ones at the most.
+const MOST_DIGITS: usize = 6;
+
 /// Adds a field: its length, ndigits, weight, sign, dscale, then base-10,000 digits. The decimal is
 /// the shortest one that reads back as the same double. It must be finite.
 pub(super) fn write(out: &mut Vec<u8>, usd: f64) {
-    let mut buffer = zmij::Buffer::new();
-    let text = buffer.format_finite(usd.abs());
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
-    let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let exponent: i16 = exponent.parse().unwrap_or_default();
-    let units = whole.len();
-    // The digits are those of 0.ddd · 10^point.
-    let zeros = |text: &str| text.bytes().take_while(|digit| *digit == b'0').count();
-    let before = match zeros(whole) {
-        some if some < whole.len() => some,
-        all => all + zeros(part),
-    };
-    let part = part.trim_end_matches('0');
-    let whole = if part.is_empty() {
-        whole.trim_end_matches('0')
-    } else {
-        whole
-    };
-    let point = units as i16 + exponent - before as i16;
-    let digits = whole.bytes().chain(part.bytes()).skip(before);
-    let count = (whole.len() + part.len()).saturating_sub(before) as i16;
-
-    // The length and the four fields before the digits are known after them.
-    let header = out.len();
-    out.extend_from_slice(&[0; 12]);
-    let lead = (-point).rem_euclid(4);
-    let mut four = 0;
-    for (at, digit) in (lead..).zip(digits) {
-        four = four * 10 + i16::from(digit - b'0');
-        if at % 4 == 3 {
-            out.extend_from_slice(&four.to_be_bytes());
-            four = 0;
-        }
+    let (decimal, exponent) = shortest(usd.abs());
+    let mut digits = [0; MOST_DIGITS];
+    // The last digit holds what is left of it at the decimal's end.
+    let open = exponent.rem_euclid(4).unsigned_abs();
+    let mut rest = decimal;
+    let (mut unit, mut scale) = (10u64.pow(4 - open), 10u64.pow(open));
+    let mut count = 0;
+    while rest > 0
+        && let Some(digit) = digits.get_mut(count)
+    {
+        *digit = (rest % unit * scale) as i16;
+        rest /= unit;
+        (unit, scale) = (10_000, 1);
+        count += 1;
     }
-    let open = (lead + count) % 4;
-    if count > 0 && open > 0 {
-        let four = (open..4).fold(four, |four, _| four * 10);
-        out.extend_from_slice(&four.to_be_bytes());
-    }
-    let groups = ((out.len() - header) / 2 - 6) as i16;
-    let (weight, sign): (i16, u16) = match groups {
+    let ndigits = count as i16;
+    let (weight, dscale) = match ndigits {
         0 => (0, 0),
-        _ if usd < 0.0 => ((point - 1).div_euclid(4), 0x4000),
-        _ => ((point - 1).div_euclid(4), 0),
+        _ => (
+            exponent.div_euclid(4) as i16 + ndigits - 1,
+            -exponent.min(0) as i16,
+        ),
     };
-    let scale = if groups == 0 {
-        0
-    } else {
-        (count - point).max(0)
-    };
-    let fields = [0, 8 + 2 * groups, groups, weight, sign as i16, scale];
-    if let Some(slot) = out.get_mut(header..header + 12) {
-        for (slot, field) in slot.chunks_exact_mut(2).zip(fields) {
-            slot.copy_from_slice(&field.to_be_bytes());
+    let sign = if ndigits > 0 && usd < 0.0 { 0x4000 } else { 0 };
+    out.extend_from_slice(&(8 + 2 * i32::from(ndigits)).to_be_bytes());
+    let digits = digits.iter().take(count).rev();
+    for short in [ndigits, weight, sign, dscale].iter().chain(digits) {
+        out.extend_from_slice(&short.to_be_bytes());
+    }
+}
+
+/// The shortest decimal of a number that isn't negative, without zeros at its end, and the power of
+/// ten that it is to be multiplied by.
+fn shortest(number: f64) -> (u64, i32) {
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format_finite(number);
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, ""));
+    let mut exponent: i32 = exponent.parse().unwrap_or_default();
+    let (mut decimal, mut is_part) = (0u64, false);
+    for byte in mantissa.bytes() {
+        match byte {
+            b'.' => is_part = true,
+            // At most 17 digits, and 19 fit.
+            digit => {
+                decimal = decimal
+                    .wrapping_mul(10)
+                    .wrapping_add(u64::from(digit.wrapping_sub(b'0')));
+                exponent -= i32::from(is_part);
+            }
         }
     }
+    while decimal > 0 && decimal.is_multiple_of(10) {
+        decimal /= 10;
+        exponent += 1;
+    }
+    (decimal, exponent)
 }
 
 /// The double that [`write()`] wrote.
