@@ -11,9 +11,10 @@ use std::{
 
 use super::refine::Part;
 
-/// When a trace is looked at again, since it came.
-const AFTER: [Duration; 3] = [
+/// When a trace is looked at again: after it came, then after each look.
+const AFTER: [Duration; 4] = [
     Duration::from_secs(10),
+    Duration::from_secs(20),
     Duration::from_secs(60),
     Duration::from_secs(20 * 60),
 ];
@@ -75,7 +76,7 @@ mod tests {
     use crate::record::TraceId;
 
     #[test]
-    fn a_trace_is_looked_at_three_times_and_then_let_go() {
+    fn a_trace_is_looked_at_again_and_again_and_then_let_go() {
         let start = Instant::now();
         let mut recount = Recount::default();
         assert_eq!(recount.due(), None);
