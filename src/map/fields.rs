@@ -424,11 +424,11 @@ pub fn list(value: Value<'_>) -> Vec<String> {
             .collect(),
         other => scalar(other).map(|text| words(&text)).unwrap_or_default(),
     };
-    found
-        .into_iter()
-        .map(|word| word.trim().to_owned())
-        .filter(|word| !word.is_empty())
-        .collect()
+    let trimmed = found.into_iter().map(|word| match word.trim() {
+        trimmed if trimmed.len() == word.len() => word,
+        trimmed => trimmed.to_owned(),
+    });
+    trimmed.filter(|word| !word.is_empty()).collect()
 }
 
 #[cfg(test)]

@@ -25,6 +25,10 @@ use crate::{
     record::{CallContent, Header, MappedSpan, Record, Role},
 };
 
+/// Spans that are sorted by name together: as many as come at a time, and no more than take a few
+/// hundred KB.
+const SORTED_AT_ONCE: usize = 1024;
+
 /// Settings of the mapper.
 #[derive(Deserialize, Serialize, Clone, Debug)]
 #[serde(default, deny_unknown_fields)]
@@ -133,34 +137,38 @@ impl Mapper {
     /// to `out`, in their order.
     pub fn map_spans<'a, 'g>(
         &self,
-        spans: impl Iterator<Item = (RawSpan<'a>, &'g Group, i64)>,
+        mut spans: impl Iterator<Item = (RawSpan<'a>, &'g Group, i64)>,
         out: &mut Mapped,
     ) {
-        let mut read = Vec::with_capacity(spans.size_hint().1.unwrap_or_default());
-        for (span, group, received_at) in spans {
-            match span.read() {
-                Ok(span) => read.push((span, group, received_at)),
-                Err(_) => out.rejected += 1,
-            }
-        }
-        // One name after the other, since what is done to spans of one kind is the same: the code
-        // for all kinds is larger than the processor's first cache.
-        let names = read
-            .iter()
-            .map(|(span, ..)| FxBuildHasher.hash_one(span.name));
-        let mut order: Vec<(u64, usize)> = names.zip(0..).collect();
-        order.sort_unstable();
-        let first = out.spans.len();
-        out.spans
-            .resize_with(first + read.len(), MappedSpan::default);
+        let most = spans.size_hint().1.unwrap_or_default().min(SORTED_AT_ONCE);
+        let (mut read, mut order) = (Vec::with_capacity(most), Vec::with_capacity(most));
         let mut scratch = Scratch::default();
-        for (_, place) in order {
-            if let (Some((span, group, received_at)), Some(slot)) =
-                (read.get(place), out.spans.get_mut(first + place))
-            {
-                *slot = self.map_span(span, group, *received_at, &mut scratch);
-                out.unmapped += u64::from(is_unmapped(slot));
+        while let Some(first) = spans.next() {
+            let more = spans.by_ref().take(SORTED_AT_ONCE - 1);
+            for (span, group, received_at) in std::iter::once(first).chain(more) {
+                match span.read() {
+                    Ok(span) => {
+                        order.push((FxBuildHasher.hash_one(span.name), read.len()));
+                        read.push((span, group, received_at));
+                    }
+                    Err(_) => out.rejected += 1,
+                }
             }
+            // One name after the other, since what is done to spans of one kind is the same: the
+            // code for all kinds is larger than the processor's first cache.
+            order.sort_unstable();
+            let start = out.spans.len();
+            out.spans
+                .resize_with(start + read.len(), MappedSpan::default);
+            for (_, place) in order.drain(..) {
+                if let (Some((span, group, received_at)), Some(slot)) =
+                    (read.get(place), out.spans.get_mut(start + place))
+                {
+                    *slot = self.map_span(span, group, *received_at, &mut scratch);
+                    out.unmapped += u64::from(is_unmapped(slot));
+                }
+            }
+            read.clear();
         }
     }
 

@@ -80,14 +80,19 @@ impl<'a> Scan<'a> {
     /// A string.
     pub fn string(&mut self) -> Option<Cow<'a, str>> {
         (self.first()? == b'"').then_some(())?;
+        let bytes = self.text.as_bytes();
         let start = self.at + 1;
-        let inner = self.text.as_bytes().get(start..)?;
-        let end = plain(inner);
-        if inner.get(end) == Some(&b'"') {
-            self.at = start + end + 1;
-            return self.text.get(start..start + end).map(Cow::Borrowed);
+        let end = start + plain(bytes.get(start..)?);
+        if bytes.get(end) == Some(&b'"') {
+            self.at = end + 1;
+            return self.text.get(start..end).map(Cow::Borrowed);
         }
-        // Escapes are serde's to read, and text that is not JSON's to refuse.
+        self.escaped()
+    }
+
+    /// A string with escapes, which are serde's to read, as text that is not JSON's is to refuse.
+    #[inline(never)]
+    fn escaped(&mut self) -> Option<Cow<'a, str>> {
         let all = self.text.get(self.at..)?;
         let mut strings = serde_json::Deserializer::from_str(all).into_iter::<String>();
         let text = strings.next()?.ok()?;

@@ -68,8 +68,12 @@ impl Transcript {
             transcript.add_list(&events);
         }
         if let Some(got) = reading.got(Field::SystemPrompt) {
-            let texts = messages::read(got.value).into_iter().map(|m| m.text);
-            let text = texts.collect::<Vec<_>>().join("\n");
+            let mut texts = messages::read(got.value).into_iter().map(|m| m.text);
+            let mut text = texts.next().unwrap_or_default();
+            for more in texts {
+                text.push('\n');
+                text.push_str(&more);
+            }
             let system = Message {
                 speaker: Speaker::System,
                 text,

@@ -7,8 +7,8 @@ use opentelemetry_proto::tonic::{
 
 use super::payload::*;
 use crate::{
-    map::{Config, Error},
-    otlp::Signal,
+    map::{Config, Error, Mapped, Mapper},
+    otlp::{self, Signal},
     record::{CallType, Record, Role, Status, SttEventType},
 };
 
@@ -393,4 +393,34 @@ fn log_events_are_gathered_for_their_call() {
     assert_eq!(content.response.as_deref(), Some("cut"));
     assert_eq!(content.finish_reason.as_deref(), Some("length"));
     assert_eq!((out.unmapped, out.rejected), (2, 0));
+}
+
+/// In whatever order spans are looked at, they come out as they came in.
+#[test]
+fn spans_of_many_names_keep_their_order() {
+    let spans = (0..2_500u64).map(|n| {
+        let more = vec![("gen_ai.response.id", text(&format!("answer-{n}")))];
+        let pairs = if n % 3 == 0 { Vec::new() } else { chat(more) };
+        let mut span = span(&format!("name {}", n % 7), pairs);
+        span.span_id = if n % 100 == 99 {
+            Vec::new()
+        } else {
+            (n + 1).to_be_bytes().to_vec()
+        };
+        span
+    });
+    let body = traces("app", spans.collect());
+    let mut mapper = Mapper::new(&Config::default());
+    let (mut one_by_one, mut sorted) = (Mapped::default(), Mapped::default());
+    mapper.map(Signal::Traces, &body, NOW, &mut one_by_one);
+    let mut groups = Vec::new();
+    otlp::raw_spans(&body, |view, span| {
+        groups.push((span.unwrap(), mapper.group(view)))
+    })
+    .unwrap();
+    let spans = groups.iter().map(|(span, group)| (*span, group, NOW));
+    mapper.map_spans(spans, &mut sorted);
+    assert_eq!((sorted.spans.len(), sorted.rejected), (2_475, 25));
+    assert_eq!(sorted.spans, one_by_one.spans);
+    assert_eq!(sorted.unmapped, one_by_one.unmapped);
 }
