@@ -108,9 +108,9 @@ impl Anomalies {
 }
 
 /// What may be shown at a time: (values of the labels, score).
-fn shown(watched: &Watched, now: Instant) -> impl Iterator<Item = ([&str; 2], f64)> {
+fn shown(watched: &mut Watched, now: Instant) -> impl Iterator<Item = ([&str; 2], f64)> {
     watched
-        .iter()
+        .iter_mut()
         .filter(move |(_, (_, last))| now.saturating_duration_since(*last) < SHOWN_FOR)
         .filter_map(|((signal, name), (watch, _))| Some(([signal.as_str(), *name], watch.score()?)))
 }
@@ -126,9 +126,9 @@ impl Collector for Shown {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         self.gauges.reset();
-        for (values, score) in shown(&watched, Instant::now()) {
+        for (values, score) in shown(&mut watched, Instant::now()) {
             self.gauges.with_label_values(&values).set(score);
         }
         self.gauges.collect()
@@ -147,8 +147,8 @@ mod tests {
             anomalies.take(signal, name, 0.0, &Header::default(), now);
         };
         let names_at = |now| -> Vec<String> {
-            let watched = anomalies.0.lock().unwrap();
-            let names = shown(&watched, now).map(|([_, name], _)| name.to_owned());
+            let mut watched = anomalies.0.lock().unwrap();
+            let names = shown(&mut watched, now).map(|([_, name], _)| name.to_owned());
             names.collect()
         };
         let start = Instant::now();

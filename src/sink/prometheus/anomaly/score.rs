@@ -26,8 +26,6 @@ const NEWEST: usize = 30;
 /// Once the baseline is full, a value enters it this long after the last one, ns. However much
 /// traffic there is, it then reaches back for hours, and a shift takes hours to become usual.
 const SPACING: u64 = 600_000_000_000;
-/// Values from one score to the next: sorting costs more than all else here.
-const EVERY: usize = 5;
 
 const MAD_TO_DEVIATION: f64 = 1.4826;
 const P90_TO_DEVIATION: f64 = 1.0 / 1.2816;
@@ -40,40 +38,42 @@ struct Usual {
     spread: f64,
 }
 
-/// Watches the values of one kind. Holds 130 of them at most.
+/// Watches the values of one kind. Holds 130 of them at most; what they mean is worked out when it
+/// is asked for, since values come a thousand times as often.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    /// (when it was received, logarithm)
+    /// (when it was received, value)
     newest: VecDeque<(i64, f64)>,
-    /// Logarithms, older than all in `newest`.
+    /// Logarithms of values older than all in `newest`.
     baseline: VecDeque<f64>,
     /// When the baseline's newest was received.
     renewed: i64,
     /// `None`: the baseline has changed since.
     usual: Option<Usual>,
-    unscored: usize,
-    score: Option<f64>,
 }
 
 impl Watch {
     /// Takes a value above 0, received at `at`, Unix ns.
     pub fn take(&mut self, value: f64, at: i64) {
-        self.newest.push_back((at, value.ln()));
+        self.newest.push_back((at, value));
         if self.newest.len() > NEWEST
             && let Some((at, value)) = self.newest.pop_front()
         {
             self.renew(value, at);
         }
-        self.unscored += 1;
-        if self.baseline.len() == BASELINE && self.unscored >= EVERY {
-            self.unscored = 0;
-            self.score = Some(self.compare());
-        }
     }
 
     /// Standard deviations above what is usual; below it, negative. `None` until enough is known.
-    pub fn score(&self) -> Option<f64> {
-        self.score
+    pub fn score(&mut self) -> Option<f64> {
+        if self.baseline.len() < BASELINE {
+            return None;
+        }
+        let baseline = &self.baseline;
+        let usual = *self.usual.get_or_insert_with(|| Usual::of(baseline));
+        let newest = sorted(self.newest.iter().map(|(_, value)| value.ln()));
+        let sizes = 1.0 / NEWEST as f64 + 1.0 / BASELINE as f64;
+        let error = usual.spread * (FRAC_PI_2 * sizes).sqrt();
+        Some((quantile(&newest, 0.5) - usual.median) / error)
     }
 
     fn renew(&mut self, value: f64, at: i64) {
@@ -83,18 +83,9 @@ impl Watch {
             }
             self.baseline.pop_front();
         }
-        self.baseline.push_back(value);
+        self.baseline.push_back(value.ln());
         self.renewed = at;
         self.usual = None;
-    }
-
-    fn compare(&mut self) -> f64 {
-        let baseline = &self.baseline;
-        let usual = *self.usual.get_or_insert_with(|| Usual::of(baseline));
-        let newest = sorted(self.newest.iter().map(|(_, value)| *value));
-        let sizes = 1.0 / NEWEST as f64 + 1.0 / BASELINE as f64;
-        let error = usual.spread * (FRAC_PI_2 * sizes).sqrt();
-        (quantile(&newest, 0.5) - usual.median) / error
     }
 }
 
