@@ -18,6 +18,8 @@ use crate::{
 
 /// Bytes of spans that are refined together.
 const SLICE_BYTES: usize = 64 * 1024;
+/// Most spans are larger: a list that grows is copied again and again.
+const SMALL_SPAN_BYTES: usize = 256;
 
 /// Entries, and their spans by trace: the traces, and the spans of each, in the order in which they
 /// came.
@@ -43,12 +45,13 @@ struct Sited<'a> {
 impl<'a> Sorted<'a> {
     /// Sorts the spans of the first entries: whole entries, as few as have `most` spans.
     pub fn new(entries: &'a [Entry], most: usize, mapper: &Mapper) -> Self {
+        let bytes: usize = entries.iter().map(|entry| entry.body.len()).sum();
         let mut sorted = Self {
             entries: &[],
             counts: Vec::with_capacity(entries.len()),
             rejected: 0,
             groups: Vec::new(),
-            spans: Vec::new(),
+            spans: Vec::with_capacity((bytes / SMALL_SPAN_BYTES).min(most)),
         };
         let mut traces = Traces::default();
         for entry in entries {
