@@ -2,7 +2,7 @@
 //!
 //! Nearly all names, ids and numbers of a span, and most prompts, are ASCII without a NUL. The
 //! standard library's check for UTF-8 goes through short text byte by byte, and NUL is another search:
-//! both together were a twentieth of what mapping a span costs.
+//! both together were a fifteenth of what mapping a span cost.
 
 /// `bytes` as text, if they are ASCII without a NUL.
 #[inline]
