@@ -53,7 +53,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            batch_bytes: 4 << 20,
+            batch_bytes: 2 << 20,
             batch_entries: 2_000,
         }
     }

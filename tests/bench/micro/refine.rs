@@ -25,7 +25,7 @@ use super::{RECEIVED_AT, support};
 const TRACES: u64 = 102;
 const REQUESTS: u64 = 500;
 /// Requests in a batch of the default size.
-const BATCH: u64 = 13;
+const BATCH: u64 = 7;
 const BATCHES: u64 = REQUESTS / BATCH;
 const STEPS: [&str; 5] = ["sort", "map", "count", "observe", "pack"];
 
