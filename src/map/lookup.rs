@@ -41,11 +41,14 @@ struct Key {
     targets: Vec<Target>,
 }
 
+/// The number of no key.
+const NONE: u32 = u32::MAX;
+
 /// The tables of all dialects in one.
 pub struct Lookup {
     /// Number of each known key. By bytes: a key that is found is ASCII, one that isn't need not be
     /// text.
-    numbers: FxHashMap<Box<[u8]>, u16>,
+    numbers: FxHashMap<Box<[u8]>, u32>,
     /// By number.
     keys: Vec<Key>,
     families: FxHashMap<&'static str, Family>,
@@ -105,9 +108,10 @@ impl Lookup {
     }
 
     fn add(&mut self, key: &str, target: Target) {
-        let next = u16::try_from(self.keys.len()).unwrap_or(u16::MAX);
+        // Users may add keys, but not so many.
+        let next = u32::try_from(self.keys.len()).unwrap_or(NONE);
         let number = *self.numbers.entry(key.as_bytes().into()).or_insert(next);
-        match self.keys.get_mut(usize::from(number)) {
+        match self.keys.get_mut(number as usize) {
             Some(known) => known.targets.push(target),
             None => self.keys.push(Key {
                 name: key.as_bytes().into(),
@@ -118,14 +122,14 @@ impl Lookup {
 
     /// The key of this name, and its number.
     #[inline]
-    fn find(&self, name: &[u8], guess: u16) -> Option<(u16, &Key)> {
-        if let Some(key) = self.keys.get(usize::from(guess))
+    fn find(&self, name: &[u8], guess: u32) -> Option<(u32, &Key)> {
+        if let Some(key) = self.keys.get(guess as usize)
             && *key.name == *name
         {
             return Some((guess, key));
         }
         let number = *self.numbers.get(name)?;
-        Some((number, self.keys.get(usize::from(number))?))
+        Some((number, self.keys.get(number as usize)?))
     }
 
     /// What an event of this name brings.
@@ -151,20 +155,20 @@ impl Lookup {
 
     /// Walks more attributes of the same span.
     pub fn walk_on<'a>(&self, mut attributes: Attributes<'a>, scratch: &mut Scratch<'a>) -> bool {
-        scratch.order.resize(self.keys.len() + 1, u16::MAX);
+        scratch.order.resize(self.keys.len() + 1, NONE);
         let mut last = 0;
         for _ in 0..limits::ATTRIBUTES {
             let Some((key, value)) = attributes.read() else {
                 break;
             };
-            let guess = scratch.order.get(last).copied().unwrap_or(u16::MAX);
+            let guess = scratch.order.get(last).copied().unwrap_or(NONE);
             if let Some((number, known)) = self.find(key, guess) {
                 if number != guess
                     && let Some(next) = scratch.order.get_mut(last)
                 {
                     *next = number;
                 }
-                last = usize::from(number) + 1;
+                last = number as usize + 1;
                 for target in &known.targets {
                     scratch.take(*target, key, value);
                 }

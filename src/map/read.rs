@@ -54,7 +54,7 @@ pub struct Scratch<'a> {
     pub(super) special: bool,
     /// Which key came last time after each key, by its number; first, which one came first. Spans of
     /// one kind have their keys in one order.
-    pub(super) order: Vec<u16>,
+    pub(super) order: Vec<u32>,
 }
 
 /// A value that a field got, and from where.

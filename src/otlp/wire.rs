@@ -41,11 +41,7 @@ impl<'a> Fields<'a> {
     /// Reads `buf` as a message.
     #[inline]
     pub fn new(buf: &'a [u8]) -> Self {
-        Self {
-            buf,
-            pos: 0,
-            failed: false,
-        }
+        Self::from(buf, 0)
     }
 
     /// Reads `buf` from `pos` on, where a field begins.

@@ -56,10 +56,12 @@ impl Packed {
         }
     }
 
-    /// Lets all rows go, and keeps their memory for those to come: as fresh memory, each page of it
-    /// would cost the kernel more than the rows cost us.
+    /// Lets all rows go, and keeps what memory they took for those to come: as fresh memory, each page
+    /// of it would cost the kernel more than the rows cost us. What they did not take goes, so that
+    /// batches of ever other tables don't add up.
     pub fn clear(&mut self) {
         self.rows.clear();
+        self.spare.clear();
         for mut chunk in self.chunks.drain(..) {
             chunk.clear();
             if chunk.capacity() <= CHUNK_ROOM {
@@ -269,6 +271,9 @@ mod tests {
         packed.push(&TABLE, &thing(7));
         assert_eq!((packed.len(), packed.row(0)), (1, only(&thing(7)).row(0)));
         assert!(packed.chunks().eq([packed.row(0)]));
+        // Nor does what was of use once stay for ever.
+        packed.clear();
+        assert_eq!(packed.spare.len(), 1);
     }
 
     #[test]
