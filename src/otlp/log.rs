@@ -4,7 +4,7 @@ use super::{
     Malformed, Value,
     span::ScopeView,
     value::Attributes,
-    wire::{Fields, Wire},
+    wire::{Fields, Wire, fetch},
 };
 use crate::record::{SpanId, SpanKey, TraceId};
 
@@ -29,6 +29,7 @@ pub(super) fn groups<'a>(
     items: u32,
     mut each: impl FnMut(ScopeView<'a>, &'a [u8]),
 ) -> Result<(), Malformed> {
+    fetch(request);
     for group in messages(request, 1) {
         let group = group?;
         let mut resource: &[u8] = &[];

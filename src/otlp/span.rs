@@ -4,7 +4,7 @@ use super::{
     Malformed,
     log::{MAX_ITEMS, groups, take},
     value::Attributes,
-    wire::{Fields, Wire},
+    wire::{Fields, Wire, fetch},
 };
 use crate::record::{SpanId, TraceId};
 
@@ -99,6 +99,11 @@ impl<'a> RawSpan<'a> {
     /// Size of the span on the wire.
     pub fn encoded_len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Brings it into the processor's cache.
+    pub fn fetch(&self) {
+        fetch(self.0);
     }
 
     /// Reads it.

@@ -115,9 +115,11 @@ impl<'a> Sorted<'a> {
         slices
     }
 
-    /// The spans of a slice, each with its group and when it was received.
+    /// The spans of a slice, each with its group and when it was received. They come from memory, all
+    /// together: a slice has room in the processor's cache.
     pub fn spans(&self, slice: Range<usize>) -> impl Iterator<Item = (RawSpan<'a>, &Group, i64)> {
         let spans = self.spans.get(slice).unwrap_or_default();
+        spans.iter().for_each(|sited| sited.span.fetch());
         spans.iter().filter_map(|sited| {
             let (group, received_at) = self.groups.get(sited.group)?;
             Some((sited.span, group, *received_at))

@@ -5,7 +5,10 @@ use std::ops::Range;
 
 use sqlx::PgConnection;
 
-use crate::store::{Error, tables::Packed};
+use crate::{
+    otlp,
+    store::{Error, tables::Packed},
+};
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const END: &[u8] = &(-1i16).to_be_bytes();
@@ -15,6 +18,8 @@ pub(super) async fn all(connection: &mut PgConnection, rows: &Packed) -> Result<
     let mut copy = connection.copy_in_raw(&statement(rows.name, rows)).await?;
     copy.send(SIGNATURE).await?;
     for chunk in rows.chunks() {
+        // It was written a while ago, and has left the processor's cache.
+        otlp::wire::fetch(chunk);
         copy.send(chunk).await?;
     }
     copy.send(END).await?;
