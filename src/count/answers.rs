@@ -6,7 +6,7 @@
 //! one that says most stands for it; among equals, the one where the call has a parent, then the one
 //! that started first.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::hash_map::Entry};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -15,7 +15,23 @@ use crate::record::{SpanKey, TraceId};
 
 /// Spans by the answer that they show.
 #[derive(Debug, Default)]
-pub(super) struct Answers(FxHashMap<u64, Vec<SpanKey>>);
+pub(super) struct Answers(FxHashMap<u64, Spans>);
+
+/// The spans that show an answer: mostly one, which needs no memory of its own.
+#[derive(Debug)]
+enum Spans {
+    One(SpanKey),
+    Several(Vec<SpanKey>),
+}
+
+impl Spans {
+    fn as_slice(&self) -> &[SpanKey] {
+        match self {
+            Spans::One(key) => std::slice::from_ref(key),
+            Spans::Several(keys) => keys,
+        }
+    }
+}
 
 /// More spans than this under one id are no sign of anything.
 const MOST_SPANS: usize = 64;
@@ -24,23 +40,30 @@ type Families = FxHashMap<TraceId, (u64, Family)>;
 
 impl Answers {
     pub fn add(&mut self, answer: u64, key: SpanKey) {
-        // Most answers are shown once.
-        let spans = self.0.entry(answer);
-        let spans = spans.or_insert_with(|| Vec::with_capacity(1));
-        if spans.len() < MOST_SPANS {
-            spans.push(key);
+        match self.0.entry(answer) {
+            Entry::Vacant(place) => drop(place.insert(Spans::One(key))),
+            Entry::Occupied(mut place) => match place.get_mut() {
+                Spans::One(first) => *place.get_mut() = Spans::Several(vec![*first, key]),
+                Spans::Several(keys) if keys.len() < MOST_SPANS => keys.push(key),
+                Spans::Several(_) => {}
+            },
         }
     }
 
-    /// Forgets a trace.
-    pub fn remove(&mut self, trace_id: TraceId, family: &Family) {
-        for answer in family.nodes.values().filter_map(answer_of) {
-            if let Some(spans) = self.0.get_mut(&answer) {
-                spans.retain(|key| key.trace_id != trace_id);
-                if spans.is_empty() {
-                    self.0.remove(&answer);
-                }
+    /// Forgets that a trace shows an answer.
+    pub fn remove(&mut self, answer: u64, trace_id: TraceId) {
+        let Entry::Occupied(mut place) = self.0.entry(answer) else {
+            return;
+        };
+        let is_left = match place.get_mut() {
+            Spans::One(key) => key.trace_id != trace_id,
+            Spans::Several(keys) => {
+                keys.retain(|key| key.trace_id != trace_id);
+                !keys.is_empty()
             }
+        };
+        if !is_left {
+            place.remove();
         }
     }
 
@@ -51,7 +74,7 @@ impl Answers {
         let mut seen = FxHashSet::default();
         for (_, family) in touched.iter().filter_map(|id| families.get(id)) {
             for answer in family.nodes.values().filter_map(answer_of) {
-                let spans = self.0.get(&answer).map_or(&[][..], Vec::as_slice);
+                let spans = self.0.get(&answer).map_or(&[][..], Spans::as_slice);
                 let is_in_one = spans
                     .windows(2)
                     .all(|two| two[0].trace_id == two[1].trace_id);
@@ -64,7 +87,7 @@ impl Answers {
     }
 }
 
-fn answer_of(node: &Node) -> Option<u64> {
+pub(super) fn answer_of(node: &Node) -> Option<u64> {
     node.facts.as_ref()?.answer
 }
 

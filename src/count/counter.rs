@@ -6,7 +6,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     Config, Counted,
-    answers::Answers,
+    answers::{Answers, answer_of},
     family::{Family, Node, Request, Sums},
     forgotten::Forgotten,
     judge::{Filled, amend, complete},
@@ -79,25 +79,23 @@ impl Counter {
     /// The traces of these spans that may be stored in part without being remembered, and within
     /// which bounds their spans started (Unix ns). `is_shared`: others write to the store, too.
     pub fn strangers(&self, spans: &[MappedSpan], is_shared: bool) -> Vec<(TraceId, i64, i64)> {
+        let matters =
+            |span: &MappedSpan| span.is_genai || !span.records.is_empty() || span.context.is_some();
+        // Step by step for all of them: so the places in memory are waited for together.
+        let runs = by_trace(spans).filter(|(_, run)| run.iter().any(matters));
+        let mut unknown: Vec<(TraceId, &[MappedSpan])> = runs.collect();
+        unknown.retain(|(trace_id, _)| !self.families.contains_key(trace_id));
         let mut found: FxHashMap<TraceId, (i64, i64)> = FxHashMap::default();
-        let mut known = None;
-        for span in spans {
-            let matters = span.is_genai || !span.records.is_empty() || span.context.is_some();
-            let trace_id = span.key.trace_id;
-            if !matters || known == Some(trace_id) {
-                continue;
-            }
-            if self.families.contains_key(&trace_id) {
-                known = Some(trace_id);
-                continue;
-            }
-            let is_old = span.started_at <= self.blind_until;
-            if is_shared || is_old || self.forgotten.has(trace_id) {
-                let (from, to) = found
-                    .entry(trace_id)
-                    .or_insert((span.started_at, span.started_at));
-                *from = span.started_at.min(*from);
-                *to = span.started_at.max(*to);
+        for (trace_id, run) in unknown {
+            let is_asked = is_shared || self.forgotten.has(trace_id);
+            for span in run.iter().filter(|span| matters(span)) {
+                if is_asked || span.started_at <= self.blind_until {
+                    let (from, to) = found
+                        .entry(trace_id)
+                        .or_insert((span.started_at, span.started_at));
+                    *from = span.started_at.min(*from);
+                    *to = span.started_at.max(*to);
+                }
             }
         }
         found
@@ -277,10 +275,9 @@ impl Counter {
         self.turn += 1;
         let mut touched = Vec::new();
         // The spans of a trace mostly come together.
-        let runs: Vec<(TraceId, usize)> = spans
-            .chunk_by(|span, next| span.key.trace_id == next.key.trace_id)
-            .filter_map(|run| Some((run.first()?.key.trace_id, run.len())))
-            .collect();
+        let runs: Vec<(TraceId, usize)> =
+            by_trace(spans).map(|(id, run)| (id, run.len())).collect();
+        let mut shown = Vec::new();
         let mut spans = spans.drain(..);
         for (trace_id, len) in runs {
             let (turn, family) = self.families.entry(trace_id).or_default();
@@ -308,9 +305,7 @@ impl Counter {
                         }
                     }
                 }
-                if let Some(answer) = node.facts.as_ref().and_then(|facts| facts.answer) {
-                    self.answers.add(answer, span.key);
-                }
+                shown.extend(answer_of(&node).map(|answer| (answer, span.key)));
                 family.nodes.insert(span.key.span_id, node);
                 self.spans += 1;
                 if *turn != self.turn {
@@ -320,29 +315,47 @@ impl Counter {
                 }
             }
         }
+        for (answer, key) in shown {
+            self.answers.add(answer, key);
+        }
         touched
     }
 
     /// Makes room; says whether traces had to go that may not be stored yet.
     fn forget(&mut self) -> bool {
         let mut is_recent = false;
+        // Step by step for all of them: so the places in memory are waited for together.
+        let mut gone = Vec::new();
         while self.spans > self.max_spans {
             let Some((turn, trace_id)) = self.turns.pop_front() else {
                 break;
             };
-            if self
-                .families
-                .get(&trace_id)
-                .is_some_and(|(last, _)| *last == turn)
-                && let Some((_, family)) = self.families.remove(&trace_id)
+            if let Some((last, family)) = self.families.get(&trace_id)
+                && *last == turn
             {
                 self.spans -= family.nodes.len();
-                if let Some(old) = self.forgotten.add(trace_id, family.times().1) {
-                    self.is_blind_until(old);
-                }
-                self.answers.remove(trace_id, &family);
                 is_recent |= turn >= self.begun[UNDER_WAY - 1];
+                gone.push(trace_id);
             }
+        }
+        let gone: Vec<(TraceId, Family, i64)> = gone
+            .into_iter()
+            .filter_map(|trace_id| {
+                let (_, family) = self.families.remove(&trace_id)?;
+                let (_, newest) = family.times();
+                Some((trace_id, family, newest))
+            })
+            .collect();
+        let mut shown = Vec::new();
+        for (trace_id, family, newest) in &gone {
+            if let Some(old) = self.forgotten.add(*trace_id, *newest) {
+                self.is_blind_until(old);
+            }
+            let answers = family.nodes.values().filter_map(answer_of);
+            shown.extend(answers.map(|answer| (answer, *trace_id)));
+        }
+        for (answer, trace_id) in shown {
+            self.answers.remove(answer, trace_id);
         }
         is_recent
     }
@@ -351,6 +364,9 @@ impl Counter {
     /// where that changes something are touched, too.
     fn settle_answers(&mut self, touched: &mut Vec<TraceId>) {
         let changed = self.answers.settle(&self.families, touched);
+        if changed.is_empty() {
+            return;
+        }
         let mut known: FxHashSet<TraceId> = touched.iter().copied().collect();
         for (key, is_elsewhere) in changed {
             let node = self
@@ -365,4 +381,11 @@ impl Counter {
             }
         }
     }
+}
+
+/// The spans of each trace that stand together, as they mostly do.
+fn by_trace(spans: &[MappedSpan]) -> impl Iterator<Item = (TraceId, &[MappedSpan])> {
+    spans
+        .chunk_by(|span, next| span.key.trace_id == next.key.trace_id)
+        .filter_map(|run| Some((run.first()?.key.trace_id, run)))
 }

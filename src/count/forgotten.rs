@@ -1,46 +1,50 @@
 //! Which traces the memory let go, so that the store is asked about those and no others.
 
-use std::{collections::VecDeque, hash::BuildHasher};
+use std::hash::BuildHasher;
 
 use rustc_hash::FxHashMap;
 
 use crate::record::TraceId;
 
-/// Traces that are known by name, at most: 5 MB. Of older ones only the time is kept.
-const MOST: usize = 100_000;
+/// Traces of one generation. Those of the one that is being filled and of the one before are known by
+/// name: 200,000 traces at most, 4 MB. Of older ones only the time is kept.
+const GENERATION: usize = 100_000;
 
 /// Traces that were forgotten, by a hash of their id: two with the same one cost a question.
 #[derive(Debug, Default)]
 pub(super) struct Forgotten {
-    /// The number of a trace's last entry in the queue.
-    last: FxHashMap<u64, u64>,
-    /// (hash, start of the newest span in Unix ns), oldest first.
-    queue: VecDeque<(u64, i64)>,
-    /// Entries that have left the queue.
-    gone: u64,
+    /// Whether a trace is of the newer generation.
+    traces: FxHashMap<u64, bool>,
+    newer: Generation,
+    older: Generation,
+}
+
+#[derive(Debug, Default)]
+struct Generation {
+    traces: usize,
+    /// Start of the newest span, Unix ns.
+    newest: Option<i64>,
 }
 
 impl Forgotten {
     /// Adds a trace whose newest span started at `newest`. What has to go for it comes back as the
     /// time (Unix ns) up to which spans may be of traces that are not known here any more.
     pub fn add(&mut self, trace: TraceId, newest: i64) -> Option<i64> {
-        let hash = hash(trace);
-        self.last.insert(hash, self.gone + self.queue.len() as u64);
-        self.queue.push_back((hash, newest));
-        if self.queue.len() <= MOST {
+        self.traces.insert(hash(trace), true);
+        self.newer.traces += 1;
+        self.newer.newest = self.newer.newest.max(Some(newest));
+        if self.newer.traces < GENERATION {
             return None;
         }
-        let (hash, newest) = self.queue.pop_front()?;
-        if self.last.get(&hash) == Some(&self.gone) {
-            self.last.remove(&hash);
-        }
-        self.gone += 1;
-        Some(newest)
+        // One after the other would be two more places in memory for each trace.
+        self.traces.retain(|_, is_newer| std::mem::take(is_newer));
+        let gone = std::mem::replace(&mut self.older, std::mem::take(&mut self.newer));
+        gone.newest
     }
 
     /// Whether the trace was forgotten.
     pub fn has(&self, trace: TraceId) -> bool {
-        self.last.contains_key(&hash(trace))
+        self.traces.contains_key(&hash(trace))
     }
 }
 
@@ -61,16 +65,23 @@ mod tests {
     #[test]
     fn the_oldest_leave_their_time_behind() {
         let mut forgotten = Forgotten::default();
-        // Forgotten twice: its first entry must not take the second one's place.
-        assert_eq!(forgotten.add(trace(0), 5), None);
-        for number in 0..MOST as u64 - 1 {
-            assert_eq!(forgotten.add(trace(number), 10 + number as i64), None);
+        let all = 3 * GENERATION as u64;
+        let told: Vec<(u64, i64)> = (1..=all)
+            .filter_map(|number| {
+                // Forgotten twice: what it was before must not go for what it is now.
+                let first = if number == all { 1 } else { number };
+                let time = forgotten.add(trace(first), number as i64)?;
+                Some((number, time))
+            })
+            .collect();
+        // At the end of a generation the one before goes.
+        let [first, second] = [GENERATION as u64, 2 * GENERATION as u64];
+        assert_eq!(told, [(second, first as i64), (all, second as i64)]);
+        for number in [1, second + 1, all - 1] {
+            assert!(forgotten.has(trace(number)), "{number}");
         }
-        assert_eq!(forgotten.add(trace(MOST as u64), 0), Some(5));
-        assert!(forgotten.has(trace(0)));
-        assert_eq!(forgotten.add(trace(MOST as u64 + 1), 0), Some(10));
-        assert!(!forgotten.has(trace(0)) && forgotten.has(trace(1)));
-        assert_eq!(forgotten.queue.len(), MOST);
-        assert_eq!(forgotten.last.len(), MOST);
+        for number in [2, first, first + 1, second] {
+            assert!(!forgotten.has(trace(number)), "{number}");
+        }
     }
 }
