@@ -23,7 +23,7 @@ mod spool;
 
 /// As the binary has it.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const ROUNDS: usize = 200;
 const RECEIVED_AT: i64 = 1_795_300_000_000_000_000;
