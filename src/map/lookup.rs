@@ -189,7 +189,9 @@ impl Lookup {
     }
 
     fn member<'k>(&self, key: &'k [u8]) -> Option<(Family, u32, &'k str)> {
-        // Most keys have no digit: one look at each byte is quicker than looking for dots.
+        // Most keys have no digit: folded, not searched, many bytes at once.
+        let has_digit = |any, byte: &u8| any | byte.is_ascii_digit();
+        key.iter().fold(false, has_digit).then_some(())?;
         let digit = key.iter().position(u8::is_ascii_digit)?;
         let dot = (digit..key.len()).find_map(|at| {
             let dot = at.checked_sub(1)?;

@@ -10,12 +10,15 @@ use crate::otlp::{Value, value::text};
 /// Names that the ledger itself writes into a row's metadata.
 const RESERVED: &[u8] = b"spanledger.";
 
+/// An attribute mostly takes less.
+const USUAL_BYTES: usize = 64;
+
 /// The object, with each key once (the last value sent, as in any JSON object); `None` if it would
 /// be empty. Vectors are never kept; where content is not, neither is anything long enough to be
 /// content.
 pub fn metadata(subject: &Subject<'_, '_>) -> Option<String> {
     let mut rest = subject.reading.rest.iter();
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(rest.len() * USUAL_BYTES);
     while let Some((key, value)) = rest.next() {
         let is_sent_again = || rest.as_slice().iter().any(|(later, _)| later == key);
         if !is_kept(*value, subject.keep_content) || key.starts_with(RESERVED) || is_sent_again() {
