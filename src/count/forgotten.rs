@@ -15,15 +15,12 @@ const GENERATION: usize = 100_000;
 pub(super) struct Forgotten {
     /// Whether a trace is of the newer generation.
     traces: FxHashMap<u64, bool>,
-    newer: Generation,
-    older: Generation,
-}
-
-#[derive(Debug, Default)]
-struct Generation {
-    traces: usize,
-    /// Start of the newest span, Unix ns.
-    newest: Option<i64>,
+    /// Traces of the newer generation; one that was forgotten twice is two.
+    added: usize,
+    /// Start of the newest span of the newer generation, Unix ns.
+    newer: Option<i64>,
+    /// The same of the older one.
+    older: Option<i64>,
 }
 
 impl Forgotten {
@@ -31,15 +28,15 @@ impl Forgotten {
     /// time (Unix ns) up to which spans may be of traces that are not known here any more.
     pub fn add(&mut self, trace: TraceId, newest: i64) -> Option<i64> {
         self.traces.insert(hash(trace), true);
-        self.newer.traces += 1;
-        self.newer.newest = self.newer.newest.max(Some(newest));
-        if self.newer.traces < GENERATION {
+        self.added += 1;
+        self.newer = self.newer.max(Some(newest));
+        if self.added < GENERATION {
             return None;
         }
+        self.added = 0;
         // One after the other would be two more places in memory for each trace.
         self.traces.retain(|_, is_newer| std::mem::take(is_newer));
-        let gone = std::mem::replace(&mut self.older, std::mem::take(&mut self.newer));
-        gone.newest
+        std::mem::replace(&mut self.older, self.newer.take())
     }
 
     /// Whether the trace was forgotten.

@@ -192,12 +192,8 @@ impl Lookup {
         // Most keys have no digit: folded, not searched, many bytes at once.
         let has_digit = |any, byte: &u8| any | byte.is_ascii_digit();
         key.iter().fold(false, has_digit).then_some(())?;
-        let digit = key.iter().position(u8::is_ascii_digit)?;
-        let dot = (digit..key.len()).find_map(|at| {
-            let dot = at.checked_sub(1)?;
-            let is_index = key.get(at)?.is_ascii_digit() && key.get(dot) == Some(&b'.');
-            is_index.then_some(dot)
-        })?;
+        let is_index = |two: &[u8]| matches!(two, [b'.', b'0'..=b'9']);
+        let dot = key.windows(2).position(is_index)?;
         let key = utf8(key)?;
         let family = *self.families.get(key.get(..dot)?)?;
         let after = key.get(dot + 1..)?;
