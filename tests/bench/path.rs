@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench path                 # everything below
-//! SPANS=1000000 ROUNDS=5 cargo bench --bench path
+//! SPANS=1000000 ROUNDS=7 cargo bench --bench path
 //! cargo bench --bench path -- copy         # one part: copy, cost, ack, overload
 //! ```
 //!
@@ -13,9 +13,10 @@
 //! - **cost**: for each store and protocol, spans a second, CPU-seconds of Spanledger (user and
 //!   system) for 100,000 spans, its peak resident memory, and the CPU-seconds of the Postgres
 //!   backends beside it. Seconds differ from machine to machine, and on a shared one from minute to
-//!   minute: what prost alone takes to decode the same spans, just before each run and just after,
+//!   minute: what prost alone takes to decode the same spans, just before each round and just after,
 //!   is the unit to compare by. It is taken twice: on one thread, and with all processors busy, as
-//!   they are in the run.
+//!   they are in the round. Each figure is the median of `ROUNDS` rounds, one after the other on the
+//!   same service; beside the ratios stand the smallest and the largest of the rounds.
 //! - **ack**: times to the ack at 20,000 spans a second, sent for 20 s after 2 s of warming up.
 //! - **overload**: rows stored a second while five times as many as the store takes are offered on 32
 //!   connections and the spool is full, beside what it takes when nothing is refused; how many tries
@@ -59,7 +60,7 @@ const SEASONING: u64 = 440_000;
 fn main() {
     let part = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
     let wants = |name| part.as_deref().is_none_or(|part| part == name);
-    let spans = setting("SPANS", 200_000);
+    let spans = setting("SPANS", 100_000);
     let sample = spans::request(0..TRACES_PER_REQUEST);
     let bytes = sample.encoded_len() as u64 / (5 * TRACES_PER_REQUEST);
     println!(
@@ -80,7 +81,7 @@ fn main() {
         );
     }
     if wants("cost") {
-        cost(&cluster, spans);
+        cost(&cluster, spans, setting("ROUNDS", 5));
     }
     if wants("ack") {
         ack(&cluster);
@@ -148,9 +149,9 @@ fn units() -> [f64; 2] {
     [prost_cpu_seconds(1), prost_cpu_seconds(processors)]
 }
 
-fn cost(cluster: &Cluster, spans: u64) {
+fn cost(cluster: &Cluster, spans: u64, rounds: u64) {
     println!(
-        "\n{:<10} {:<14} {:>10} {:>10} {:>11} {:>12} {:>12} {:>8} {:>9}",
+        "\n{:<10} {:<14} {:>10} {:>10} {:>11} {:>26} {:>26} {:>8} {:>9}",
         "store",
         "protocol",
         "acked/s",
@@ -164,18 +165,71 @@ fn cost(cluster: &Cluster, spans: u64) {
     for store in ["postgres", "sqlite"] {
         for protocol in Protocol::ALL {
             let database = (store == "postgres").then(|| cluster.database());
+            let server = (store == "postgres").then_some(cluster);
             cluster.checkpoint();
-            let before = units();
-            let run = run(
-                protocol,
-                spans,
-                database.as_deref().map(|url| (cluster, url)),
-            );
-            let after = units();
-            let [alone, busy] = [0, 1].map(|unit| (before[unit] + after[unit]) / 2.0);
-            run.print(store, protocol, spans, [alone, busy]);
+            let folder = Folder::new("bench");
+            let service = start(&folder, database.as_deref(), &[]);
+            let (mut before, mut stored) = (units(), 0);
+            let rounds: Vec<Round> = (1..=rounds)
+                .map(|seed| {
+                    let measured = measure(&service, protocol, spans, seed, stored, server);
+                    stored += measured.spans;
+                    let after = units();
+                    let prost = [0, 1].map(|unit| (before[unit] + after[unit]) / 2.0);
+                    before = after;
+                    Round { measured, prost }
+                })
+                .collect();
+            let peak_mib = service.peak_mib();
+            assert!(service.stop().success(), "the service stops cleanly");
+            print(store, protocol, &rounds, peak_mib);
         }
     }
+}
+
+/// A round of cost, and what prost took around it: alone, and with all processors busy.
+struct Round {
+    measured: Measured,
+    prost: [f64; 2],
+}
+
+fn print(store: &str, protocol: Protocol, rounds: &[Round], peak_mib: f64) {
+    let sorted = |of: &dyn Fn(&Round) -> f64| {
+        let mut all: Vec<f64> = rounds.iter().map(of).collect();
+        all.sort_by(f64::total_cmp);
+        all
+    };
+    let median = |of: &dyn Fn(&Round) -> f64| {
+        let all = sorted(of);
+        all[all.len() / 2]
+    };
+    let cpu = |round: &Round| round.measured.per_100k(round.measured.cpu_seconds);
+    let ratio = |unit: usize| {
+        let all = sorted(&|round| cpu(round) / round.prost[unit]);
+        format!(
+            "{:.1} ({:.1} to {:.1}) x {:.2}",
+            all[all.len() / 2],
+            all[0],
+            all[all.len() - 1],
+            median(&|round| round.prost[unit])
+        )
+    };
+    let theirs = match store {
+        "postgres" => {
+            let theirs = |round: &Round| round.measured.per_100k(round.measured.their_cpu_seconds);
+            format!("{:.2}", median(&theirs))
+        }
+        _ => "-".to_owned(),
+    };
+    println!(
+        "{store:<10} {:<14} {:>10.0} {:>10.0} {:>11.2} {:>26} {:>26} {theirs:>8} {peak_mib:>9.0}",
+        protocol.as_str(),
+        median(&|round| round.measured.spans as f64 / round.measured.acked.as_secs_f64()),
+        median(&|round| round.measured.spans as f64 / round.measured.stored.as_secs_f64()),
+        median(&cpu),
+        ratio(0),
+        ratio(1),
+    );
 }
 
 fn ack(cluster: &Cluster) {
@@ -211,32 +265,20 @@ fn ack(cluster: &Cluster) {
     }
 }
 
-/// What one run took.
+/// What a service took for spans.
 struct Measured {
+    spans: u64,
     acked: Duration,
     stored: Duration,
     cpu_seconds: f64,
-    /// Of Postgres.
-    their_cpu_seconds: Option<f64>,
-    peak_mib: f64,
+    /// Of Postgres; 0 without.
+    their_cpu_seconds: f64,
 }
 
 impl Measured {
-    fn print(&self, store: &str, protocol: Protocol, spans: u64, [alone, busy]: [f64; 2]) {
-        let (spans, per_100k) = (spans as f64, 100_000.0 / spans as f64);
-        let theirs = self
-            .their_cpu_seconds
-            .map_or("-".to_owned(), |cpu| format!("{:.2}", cpu * per_100k));
-        let cpu = self.cpu_seconds * per_100k;
-        println!(
-            "{store:<10} {:<14} {:>10.0} {:>10.0} {cpu:>11.2} {:>12} {:>12} {theirs:>8} {:>9.0}",
-            protocol.as_str(),
-            spans / self.acked.as_secs_f64(),
-            spans / self.stored.as_secs_f64(),
-            format!("{:.1} x {alone:.2}", cpu / alone),
-            format!("{:.1} x {busy:.2}", cpu / busy),
-            self.peak_mib,
-        );
+    /// CPU-seconds for 100,000 spans.
+    fn per_100k(&self, cpu_seconds: f64) -> f64 {
+        cpu_seconds * 100_000.0 / self.spans as f64
     }
 }
 
@@ -248,28 +290,38 @@ fn start(folder: &Folder, database: Option<&str>, env: &[(&str, &str)]) -> Servi
     service
 }
 
+/// What a new service takes for its first spans.
 fn run(protocol: Protocol, spans: u64, postgres: Option<(&Cluster, &str)>) -> Measured {
     let folder = Folder::new("bench");
     let service = start(&folder, postgres.map(|(_, database)| database), &[]);
-    let (cpu, theirs) = (
-        cpu_seconds(service.pid()),
-        postgres.map(|(cluster, _)| children_cpu_seconds(cluster.pid())),
-    );
+    let server = postgres.map(|(cluster, _)| cluster);
+    let measured = measure(&service, protocol, spans, 1, 0, server);
+    assert!(service.stop().success(), "the service stops cleanly");
+    measured
+}
+
+/// What a service that has stored so many spans takes for more, until they are stored, too.
+fn measure(
+    service: &Service,
+    protocol: Protocol,
+    spans: u64,
+    seed: u64,
+    stored: u64,
+    postgres: Option<&Cluster>,
+) -> Measured {
+    let theirs = || postgres.map_or(0.0, |cluster| children_cpu_seconds(cluster.pid()));
+    let (cpu, before) = (cpu_seconds(service.pid()), theirs());
     let started = Instant::now();
-    let sent = send(&service, protocol, &Load::of(spans), 1);
+    let sent = send(service, protocol, &Load::of(spans), seed);
     let acked = started.elapsed();
-    service.wait_until_stored(sent.acked);
-    let measured = Measured {
+    service.wait_until_stored(stored + sent.acked);
+    Measured {
+        spans: sent.acked,
         acked,
         stored: started.elapsed(),
         cpu_seconds: cpu_seconds(service.pid()) - cpu,
-        their_cpu_seconds: postgres
-            .zip(theirs)
-            .map(|((cluster, _), before)| children_cpu_seconds(cluster.pid()) - before),
-        peak_mib: service.peak_mib(),
-    };
-    assert!(service.stop().success(), "the service stops cleanly");
-    measured
+        their_cpu_seconds: theirs() - before,
+    }
 }
 
 /// What is sent.
