@@ -86,7 +86,7 @@ fn most(database: Option<&str>, spans: u64) -> f64 {
     rate
 }
 
-fn stored(service: &Service) -> f64 {
+pub fn stored(service: &Service) -> f64 {
     service.metric("spanledger_lane_spans_total", &["\"rows\""])
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench path                 # everything below
-//! SPANS=1000000 ROUNDS=7 cargo bench --bench path
+//! SPANS=1000000 ROUNDS=7 cargo bench --bench path    # spans a round, and rounds, of copy and cost
 //! cargo bench --bench path -- copy         # one part: copy, cost, ack, overload
 //! ```
 //!
@@ -54,22 +54,21 @@ const TRACES_PER_REQUEST: u64 = 102;
 const PACE: u32 = 20_000;
 const PACED: Duration = Duration::from_secs(20);
 const WARM_UP: Duration = Duration::from_secs(2);
-/// Spans that a new Postgres server takes first: as many as in the longest run.
-const SEASONING: u64 = 440_000;
+/// Spans that a new Postgres server takes first: as many as on the longest-lived service.
+const SEASONING: u64 = 500_000;
 
 fn main() {
     let part = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
     let wants = |name| part.as_deref().is_none_or(|part| part == name);
-    let spans = setting("SPANS", 100_000);
     let sample = spans::request(0..TRACES_PER_REQUEST);
     let bytes = sample.encoded_len() as u64 / (5 * TRACES_PER_REQUEST);
     println!(
-        "{spans} spans of {bytes} bytes, {} spans a request",
+        "spans of {bytes} bytes, {} spans a request",
         5 * TRACES_PER_REQUEST
     );
     let cluster = Cluster::start(&["-c", "fsync=on"]);
     if wants("copy") {
-        against_copy(&cluster, spans, setting("ROUNDS", 3));
+        against_copy(&cluster, setting("SPANS", 200_000), setting("ROUNDS", 3));
     }
     if wants("cost") || wants("ack") {
         // A new server makes each file of its log as it comes to it, and writes it twice; one that
@@ -81,7 +80,7 @@ fn main() {
         );
     }
     if wants("cost") {
-        cost(&cluster, spans, setting("ROUNDS", 5));
+        cost(&cluster, setting("SPANS", 100_000), setting("ROUNDS", 5));
     }
     if wants("ack") {
         ack(&cluster);
@@ -100,7 +99,7 @@ fn against_copy(cluster: &Cluster, spans: u64, rounds: u64) {
         "\n{:<6} {:>14} {:>14} {:>8}",
         "round", "stored rows/s", "COPY rows/s", "ratio"
     );
-    let mut ratios: Vec<f64> = (0..rounds)
+    let ratios: Vec<f64> = (0..rounds)
         .map(|round| {
             let database = cluster.database();
             // As before the other: the log goes into files that are there.
@@ -117,8 +116,18 @@ fn against_copy(cluster: &Cluster, spans: u64, rounds: u64) {
             ours / theirs
         })
         .collect();
-    ratios.sort_by(f64::total_cmp);
-    println!("median ratio {:.2}", ratios[ratios.len() / 2]);
+    println!("median ratio {:.2}", median(ratios));
+}
+
+fn sorted(all: impl IntoIterator<Item = f64>) -> Vec<f64> {
+    let mut all: Vec<f64> = all.into_iter().collect();
+    all.sort_by(f64::total_cmp);
+    all
+}
+
+fn median(all: impl IntoIterator<Item = f64>) -> f64 {
+    let all = sorted(all);
+    all[all.len() / 2]
 }
 
 /// CPU-seconds that prost takes to decode 100,000 of these spans on the system's allocator, on so
@@ -165,15 +174,14 @@ fn cost(cluster: &Cluster, spans: u64, rounds: u64) {
     for store in ["postgres", "sqlite"] {
         for protocol in Protocol::ALL {
             let database = (store == "postgres").then(|| cluster.database());
-            let server = (store == "postgres").then_some(cluster);
+            let server = database.as_ref().map(|_| cluster);
             cluster.checkpoint();
             let folder = Folder::new("bench");
             let service = start(&folder, database.as_deref(), &[]);
-            let (mut before, mut stored) = (units(), 0);
+            let mut before = units();
             let rounds: Vec<Round> = (1..=rounds)
                 .map(|seed| {
-                    let measured = measure(&service, protocol, spans, seed, stored, server);
-                    stored += measured.spans;
+                    let measured = measure(&service, protocol, spans, seed, server);
                     let after = units();
                     let prost = [0, 1].map(|unit| (before[unit] + after[unit]) / 2.0);
                     before = after;
@@ -194,39 +202,31 @@ struct Round {
 }
 
 fn print(store: &str, protocol: Protocol, rounds: &[Round], peak_mib: f64) {
-    let sorted = |of: &dyn Fn(&Round) -> f64| {
-        let mut all: Vec<f64> = rounds.iter().map(of).collect();
-        all.sort_by(f64::total_cmp);
-        all
-    };
-    let median = |of: &dyn Fn(&Round) -> f64| {
-        let all = sorted(of);
-        all[all.len() / 2]
-    };
+    let median_of = |of: &dyn Fn(&Round) -> f64| median(rounds.iter().map(of));
     let cpu = |round: &Round| round.measured.per_100k(round.measured.cpu_seconds);
     let ratio = |unit: usize| {
-        let all = sorted(&|round| cpu(round) / round.prost[unit]);
+        let all = sorted(rounds.iter().map(|round| cpu(round) / round.prost[unit]));
         format!(
             "{:.1} ({:.1} to {:.1}) x {:.2}",
             all[all.len() / 2],
             all[0],
             all[all.len() - 1],
-            median(&|round| round.prost[unit])
+            median_of(&|round| round.prost[unit])
         )
     };
-    let theirs = match store {
-        "postgres" => {
-            let theirs = |round: &Round| round.measured.per_100k(round.measured.their_cpu_seconds);
-            format!("{:.2}", median(&theirs))
-        }
-        _ => "-".to_owned(),
+    let theirs = |round: &Round| {
+        let cpu = round.measured.their_cpu_seconds;
+        cpu.map(|cpu| round.measured.per_100k(cpu))
     };
+    let theirs: Option<Vec<f64>> = rounds.iter().map(theirs).collect();
+    let theirs = theirs.map_or("-".to_owned(), |all| format!("{:.2}", median(all)));
+    let a_second = |round: &Round, took: Duration| round.measured.spans as f64 / took.as_secs_f64();
     println!(
         "{store:<10} {:<14} {:>10.0} {:>10.0} {:>11.2} {:>26} {:>26} {theirs:>8} {peak_mib:>9.0}",
         protocol.as_str(),
-        median(&|round| round.measured.spans as f64 / round.measured.acked.as_secs_f64()),
-        median(&|round| round.measured.spans as f64 / round.measured.stored.as_secs_f64()),
-        median(&cpu),
+        median_of(&|round| a_second(round, round.measured.acked)),
+        median_of(&|round| a_second(round, round.measured.stored)),
+        median_of(&cpu),
         ratio(0),
         ratio(1),
     );
@@ -271,8 +271,8 @@ struct Measured {
     acked: Duration,
     stored: Duration,
     cpu_seconds: f64,
-    /// Of Postgres; 0 without.
-    their_cpu_seconds: f64,
+    /// Of Postgres.
+    their_cpu_seconds: Option<f64>,
 }
 
 impl Measured {
@@ -295,21 +295,21 @@ fn run(protocol: Protocol, spans: u64, postgres: Option<(&Cluster, &str)>) -> Me
     let folder = Folder::new("bench");
     let service = start(&folder, postgres.map(|(_, database)| database), &[]);
     let server = postgres.map(|(cluster, _)| cluster);
-    let measured = measure(&service, protocol, spans, 1, 0, server);
+    let measured = measure(&service, protocol, spans, 1, server);
     assert!(service.stop().success(), "the service stops cleanly");
     measured
 }
 
-/// What a service that has stored so many spans takes for more, until they are stored, too.
+/// What a service takes for so many more spans, until they are stored, too.
 fn measure(
     service: &Service,
     protocol: Protocol,
     spans: u64,
     seed: u64,
-    stored: u64,
     postgres: Option<&Cluster>,
 ) -> Measured {
-    let theirs = || postgres.map_or(0.0, |cluster| children_cpu_seconds(cluster.pid()));
+    let theirs = || postgres.map(|cluster| children_cpu_seconds(cluster.pid()));
+    let stored = overload::stored(service) as u64;
     let (cpu, before) = (cpu_seconds(service.pid()), theirs());
     let started = Instant::now();
     let sent = send(service, protocol, &Load::of(spans), seed);
@@ -320,7 +320,7 @@ fn measure(
         acked,
         stored: started.elapsed(),
         cpu_seconds: cpu_seconds(service.pid()) - cpu,
-        their_cpu_seconds: theirs() - before,
+        their_cpu_seconds: theirs().zip(before).map(|(after, before)| after - before),
     }
 }
 
