@@ -10,8 +10,7 @@ use super::{
     family::{Family, Node, Request, Sums},
     forgotten::Forgotten,
     judge::{Filled, amend, complete},
-    nodes::BySpan,
-    rule,
+    rule::{self, RequestSums},
 };
 use crate::record::{
     Change, Context, Counted as Verdict, MappedSpan, Record, SpanId, SpanKey, TraceId,
@@ -172,24 +171,20 @@ impl Counter {
             node.emitted = true;
             node.linked = true;
         }
-        let mut known_sums: FxHashMap<TraceId, BySpan<Sums>> = FxHashMap::default();
+        let mut known_sums: FxHashMap<TraceId, RequestSums> = FxHashMap::default();
         for (key, stored) in sums {
             let Some((_, family)) = self.families.get_mut(&key.trace_id) else {
                 continue;
             };
             let of_trace = known_sums.entry(key.trace_id).or_insert_with(|| {
-                let judged = family.nodes.iter().filter(|(_, node)| node.facts.is_some());
-                rule::sums(
-                    family,
-                    &judged.map(|(id, node)| (id, node.verdict)).collect(),
-                )
+                let verdict = |node: &Node| node.facts.as_ref().map(|_| node.verdict);
+                rule::sums(family, &family.nodes.values().map(verdict).collect())
             });
-            let known = of_trace.get(&key.span_id).cloned().unwrap_or_default();
-            if let Some(request) = family
-                .nodes
-                .get_mut(&key.span_id)
-                .and_then(|node| node.request.as_mut())
-            {
+            let Some(place) = family.nodes.place(&key.span_id) else {
+                continue;
+            };
+            let known = of_trace.of(place);
+            if let Some(request) = &mut family.nodes.at_mut(place).request {
                 // A row that this memory wrote itself has its own sums.
                 if request.held.take().is_some() {
                     request.base = stored.plus(&known, -1.0);
@@ -224,15 +219,16 @@ impl Counter {
         }
         let mut contexts = Filled::default();
         let mut last = None;
-        for (key, mut record) in fresh {
+        counted.records.reserve(fresh.len());
+        for (key, place, mut record) in fresh {
             // The spans of a trace mostly come together.
             let family = match last {
                 Some((trace_id, family)) if trace_id == key.trace_id => family,
                 _ => self.families.get(&key.trace_id).map(|(_, family)| family),
             };
             last = Some((key.trace_id, family));
-            if let Some(node) = family.and_then(|f| f.nodes.get(&key.span_id)) {
-                complete(&mut record, key, node, &mut contexts);
+            if let Some(family) = family {
+                complete(&mut record, key, family.nodes.at(place), &mut contexts);
             }
             counted.records.push(record);
         }
@@ -244,7 +240,7 @@ impl Counter {
     pub fn knows(&self, key: SpanKey) -> bool {
         self.families
             .get(&key.trace_id)
-            .is_some_and(|(_, family)| family.nodes.contains_key(&key.span_id))
+            .is_some_and(|(_, family)| family.nodes.place(&key.span_id).is_some())
     }
 
     /// The traces that are remembered and have something of ours, or a request that waits for it,
@@ -264,12 +260,12 @@ impl Counter {
         self.spans
     }
 
-    /// Puts new spans into their families; their records wait in `fresh`. Says which traces have any,
-    /// each once.
+    /// Puts new spans into their families; their records wait in `fresh`, each with the place of its
+    /// span. Says which traces have any, each once.
     fn admit(
         &mut self,
         spans: &mut Vec<MappedSpan>,
-        fresh: &mut Vec<(SpanKey, Record)>,
+        fresh: &mut Vec<(SpanKey, usize, Record)>,
         counted: &mut Counted,
     ) -> Vec<TraceId> {
         self.turn += 1;
@@ -285,7 +281,7 @@ impl Counter {
                 family.nodes.reserve(len);
             }
             for mut span in spans.by_ref().take(len) {
-                if family.nodes.contains_key(&span.key.span_id) {
+                if family.nodes.place(&span.key.span_id).is_some() {
                     counted.duplicates += 1;
                     continue;
                 }
@@ -301,12 +297,12 @@ impl Counter {
                         }
                         record => {
                             node.has_rows = true;
-                            fresh.push((span.key, record));
+                            fresh.push((span.key, family.nodes.len(), record));
                         }
                     }
                 }
                 shown.extend(answer_of(&node).map(|answer| (answer, span.key)));
-                family.nodes.insert(span.key.span_id, node);
+                family.nodes.push(span.key.span_id, node);
                 self.spans += 1;
                 if *turn != self.turn {
                     *turn = self.turn;
@@ -314,6 +310,7 @@ impl Counter {
                     touched.push(trace_id);
                 }
             }
+            family.nodes.tie();
         }
         for (answer, key) in shown {
             self.answers.add(answer, key);

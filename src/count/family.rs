@@ -18,6 +18,8 @@ const SHORTEST_ANSWER_ID: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct Node {
     pub parent: Option<SpanId>,
+    /// The parent's place, once it is known; see [`Nodes::tie`].
+    pub above: Option<usize>,
     pub started_at: i64,
     pub duration_ms: Option<f64>,
     pub role: Role,
@@ -251,22 +253,22 @@ fn hash(name: &String) -> u64 {
 }
 
 impl Family {
-    /// The known ancestors of a span, nearest first; the span itself is not among them.
-    pub fn ancestors(&self, id: SpanId) -> impl Iterator<Item = (SpanId, &Node)> {
-        let mut next = self.nodes.get(&id).and_then(|node| node.parent);
+    /// The known ancestors of the span at a place, nearest first; the span itself is not among them.
+    pub fn ancestors(&self, place: usize) -> impl Iterator<Item = (usize, &Node)> {
+        let mut next = self.nodes.at(place).above;
         std::iter::from_fn(move || {
-            let id = next?;
-            let node = self.nodes.get(&id)?;
-            next = node.parent;
-            Some((id, node))
+            let place = next?;
+            let node = self.nodes.at(place);
+            next = node.above;
+            Some((place, node))
         })
         .take(MAX_DEPTH)
     }
 
     /// Own context, completed from the ancestors, nearest first; `None` if there is none.
-    pub fn full_context(&self, id: SpanId) -> Option<Arc<Context>> {
-        let mut context = self.nodes.get(&id)?.context.clone();
-        for (_, ancestor) in self.ancestors(id) {
+    pub fn full_context(&self, place: usize) -> Option<Arc<Context>> {
+        let mut context = self.nodes.at(place).context.clone();
+        for (_, ancestor) in self.ancestors(place) {
             match (&mut context, &ancestor.context) {
                 (Some(own), Some(theirs)) => *own = Context::filled(own, theirs),
                 (None, Some(theirs)) => context = Some(Arc::clone(theirs)),
@@ -277,17 +279,17 @@ impl Family {
     }
 
     /// Nearest ancestor that has a row in `llm_calls`.
-    pub fn parent_call(&self, id: SpanId) -> Option<SpanId> {
-        self.ancestors(id)
+    pub fn parent_call(&self, place: usize) -> Option<SpanId> {
+        self.ancestors(place)
             .find(|(_, node)| node.is_call_row())
-            .map(|(id, _)| id)
+            .map(|(above, _)| self.nodes.id(above))
     }
 
     /// True if a span's parent is not known: part of the trace is elsewhere, or still to come.
     pub fn has_orphan(&self) -> bool {
         self.nodes
             .values()
-            .any(|node| node.parent.is_some_and(|id| !self.nodes.contains_key(&id)))
+            .any(|node| node.parent.is_some() && node.above.is_none())
     }
 
     /// True if a request's row waits for something of ours in its trace.

@@ -6,27 +6,20 @@ use std::sync::Arc;
 use super::{
     Counted,
     family::{Family, Node, Sums},
-    nodes::BySpan,
-    rule,
+    rule::{self, Verdicts},
 };
-use crate::record::{
-    Amendment, Change, Context, Link, PipelineRequest, Record, SpanId, SpanKey, TraceId,
-};
+use crate::record::{Amendment, Change, Context, Link, PipelineRequest, Record, SpanKey, TraceId};
 
 /// Marks the spans that stand above a row.
 fn mark_ties(family: &mut Family) {
-    let mut above: BySpan<()> = BySpan::default();
-    for (id, node) in family.nodes.iter() {
+    let mut above = vec![false; family.nodes.len()];
+    for (place, node) in family.nodes.iter() {
         if node.facts.is_some() {
-            // Above one that was reached before, all were.
-            let mut ancestors = family.ancestors(id).map(|(id, _)| id);
-            while ancestors.next().is_some_and(|id| above.insert(id, ())) {}
+            rule::mark_above(family, place, &mut above);
         }
     }
-    for (id, &()) in above.iter() {
-        if let Some(node) = family.nodes.get_mut(&id) {
-            node.is_tie = true;
-        }
+    for (place, is_above) in above.into_iter().enumerate() {
+        family.nodes.at_mut(place).is_tie |= is_above;
     }
 }
 
@@ -35,22 +28,21 @@ pub(super) fn amend(trace_id: TraceId, family: &mut Family, out: &mut Counted) {
     let verdicts = rule::verdicts(family);
     mark_ties(family);
     let is_genai = family.is_genai();
-    let mut ids: Vec<SpanId> = family.nodes.iter().map(|(id, _)| id).collect();
-    ids.sort_unstable();
-    for &id in &ids {
-        let has_rows = family.nodes.get(&id).is_some_and(|node| node.has_rows);
+    let mut order: Vec<usize> = (0..family.nodes.len()).collect();
+    order.sort_unstable_by_key(|&place| family.nodes.id(place));
+    for &place in &order {
+        let has_rows = family.nodes.at(place).has_rows;
         // Only rows have context to fill; other spans lend theirs.
         let (context, parent_call) = match has_rows {
-            true => (family.full_context(id), family.parent_call(id)),
+            true => (family.full_context(place), family.parent_call(place)),
             false => (None, None),
         };
-        let Some(node) = family.nodes.get_mut(&id) else {
-            continue;
-        };
+        let verdict = verdicts[place];
         let key = SpanKey {
             trace_id,
-            span_id: id,
+            span_id: family.nodes.id(place),
         };
+        let node = family.nodes.at_mut(place);
         let has_request = is_genai && node.request.is_some();
         if node.emitted {
             let mut change = |change| {
@@ -60,7 +52,7 @@ pub(super) fn amend(trace_id: TraceId, family: &mut Family, out: &mut Counted) {
                     change,
                 });
             };
-            if let Some(&verdict) = verdicts.get(&id)
+            if let Some(verdict) = verdict
                 && verdict != node.verdict
             {
                 change(if node.is_call_row() {
@@ -83,7 +75,7 @@ pub(super) fn amend(trace_id: TraceId, family: &mut Family, out: &mut Counted) {
                 }));
             }
         }
-        node.verdict = verdicts.get(&id).copied().unwrap_or_default();
+        node.verdict = verdict.unwrap_or_default();
         node.told_context = context;
         node.told_parent_call = parent_call;
         node.emitted = has_rows;
@@ -93,7 +85,7 @@ pub(super) fn amend(trace_id: TraceId, family: &mut Family, out: &mut Counted) {
             node.linked = true;
             out.links.push(Link {
                 trace_id,
-                span_id: id,
+                span_id: key.span_id,
                 parent_span_id: node.parent,
                 started_at: node.started_at,
                 role: node.role,
@@ -102,7 +94,7 @@ pub(super) fn amend(trace_id: TraceId, family: &mut Family, out: &mut Counted) {
         }
     }
     if is_genai {
-        requests(trace_id, family, &ids, &verdicts, out);
+        requests(trace_id, family, &order, &verdicts, out);
     }
 }
 
@@ -111,31 +103,25 @@ pub(super) fn amend(trace_id: TraceId, family: &mut Family, out: &mut Counted) {
 fn requests(
     trace_id: TraceId,
     family: &mut Family,
-    ids: &[SpanId],
-    verdicts: &BySpan<crate::record::Counted>,
+    order: &[usize],
+    verdicts: &Verdicts,
     out: &mut Counted,
 ) {
     let all = rule::sums(family, verdicts);
-    for &id in ids {
-        let Some(node) = family.nodes.get_mut(&id) else {
-            continue;
-        };
+    for &place in order {
+        let span_id = family.nodes.id(place);
+        let node = family.nodes.at_mut(place);
         let started_at = node.started_at;
         let Some(request) = node.request.as_mut() else {
             continue;
         };
-        let sums = request
-            .base
-            .plus(&all.get(&id).cloned().unwrap_or_default(), 1.0);
+        let sums = request.base.plus(&all.of(place), 1.0);
         if let Some(mut row) = request.held.take() {
             fill_sums(&mut row, &sums);
             out.records.push(Record::PipelineRequest(row));
         } else if request.told != sums {
             out.amendments.push(Amendment {
-                key: SpanKey {
-                    trace_id,
-                    span_id: id,
-                },
+                key: SpanKey { trace_id, span_id },
                 started_at,
                 change: Change::Request {
                     stages: sums.stages,

@@ -23,7 +23,7 @@
 //! | `rule` | the rule, a pure function over one trace |
 //! | `family` | what is known of a trace: nodes, ancestors |
 //! | `forgotten` | which traces had to go |
-//! | `nodes` | the spans of a trace, by id |
+//! | `nodes` | the spans of a trace, by id and by place |
 //! | `answers` | one call shown in several traces |
 //! | `judge` | what the rule changes in rows that leave, and in those that have left |
 //! | `counter` | batches in, records and amendments out; memory bounds |

@@ -1,5 +1,5 @@
-//! What is known of the spans of one trace, by id. Most traces have a handful, for which a list is
-//! smaller and quicker than a map; beyond that an index finds them.
+//! The spans of one trace, by id and by place. Most traces have a handful of spans, for which a list
+//! is smaller and quicker than a map; beyond that an index finds them.
 
 use rustc_hash::FxHashMap;
 
@@ -9,73 +9,91 @@ use crate::record::SpanId;
 /// Up to this many spans are looked through one by one.
 const FEW: usize = 16;
 
-/// The spans of a trace.
-pub(super) type Nodes = BySpan<Node>;
-
-/// Something of each span, in the order in which it came.
-#[derive(Debug)]
-pub(super) struct BySpan<T> {
-    list: Vec<(SpanId, T)>,
-    /// Place in the list; none while there are few.
+/// The spans of a trace, in the order in which they came. A span keeps its place, and its place is
+/// never that of another one.
+#[derive(Debug, Default)]
+pub(super) struct Nodes {
+    /// Apart from the rest: looking through them takes little memory.
+    ids: Vec<SpanId>,
+    list: Vec<Node>,
+    /// Places by id; none while there are few.
     index: Option<Box<FxHashMap<SpanId, usize>>>,
 }
 
-impl<T> Default for BySpan<T> {
-    fn default() -> Self {
-        Self {
-            list: Vec::new(),
-            index: None,
+impl Nodes {
+    /// Where a span is.
+    pub fn place(&self, id: &SpanId) -> Option<usize> {
+        if let Some(index) = &self.index {
+            return index.get(id).copied();
         }
-    }
-}
-
-impl<T> BySpan<T> {
-    fn place(&self, id: &SpanId) -> Option<usize> {
-        match &self.index {
-            None => self.list.iter().position(|(known, _)| known == id),
-            Some(index) => index.get(id).copied(),
-        }
+        // To the end: how far to go would be guessed, and mostly wrong.
+        let all = self.ids.iter().enumerate();
+        let found = all.fold(usize::MAX, |found, (place, known)| match known == id {
+            true => place,
+            false => found,
+        });
+        (found < self.ids.len()).then_some(found)
     }
 
-    pub fn get(&self, id: &SpanId) -> Option<&T> {
-        self.list.get(self.place(id)?).map(|(_, value)| value)
+    pub fn get(&self, id: &SpanId) -> Option<&Node> {
+        self.place(id).map(|place| self.at(place))
     }
 
-    pub fn get_mut(&mut self, id: &SpanId) -> Option<&mut T> {
-        let place = self.place(id)?;
-        self.list.get_mut(place).map(|(_, value)| value)
+    pub fn get_mut(&mut self, id: &SpanId) -> Option<&mut Node> {
+        self.place(id).map(|place| self.at_mut(place))
     }
 
-    pub fn contains_key(&self, id: &SpanId) -> bool {
-        self.place(id).is_some()
+    /// The span at a place.
+    pub fn at(&self, place: usize) -> &Node {
+        &self.list[place]
     }
 
-    /// Adds a span, or puts it in the place of the one with its id; says whether it is new.
-    pub fn insert(&mut self, id: SpanId, value: T) -> bool {
-        if let Some(known) = self.get_mut(&id) {
-            *known = value;
-            return false;
-        }
+    pub fn at_mut(&mut self, place: usize) -> &mut Node {
+        &mut self.list[place]
+    }
+
+    /// The id of the span at a place.
+    pub fn id(&self, place: usize) -> SpanId {
+        self.ids[place]
+    }
+
+    /// Adds a span that is not there yet; says where it is now.
+    pub fn push(&mut self, id: SpanId, node: Node) -> usize {
         let place = self.list.len();
-        self.list.push((id, value));
+        self.ids.push(id);
+        self.list.push(node);
         match &mut self.index {
             Some(index) => drop(index.insert(id, place)),
             None if place == FEW => {
-                let ids = self.list.iter().map(|(id, _)| *id);
+                let ids = self.ids.iter().copied();
                 self.index = Some(Box::new(ids.zip(0..).collect()));
             }
             None => {}
         }
-        true
+        place
+    }
+
+    /// Finds the parents of those that came before them, or with them.
+    pub fn tie(&mut self) {
+        for place in 0..self.list.len() {
+            let node = self.at(place);
+            if node.above.is_none()
+                && let Some(parent) = node.parent
+            {
+                self.at_mut(place).above = self.place(&parent);
+            }
+        }
     }
 
     /// Makes room for more.
     pub fn reserve(&mut self, more: usize) {
+        self.ids.reserve(more);
         self.list.reserve(more);
     }
 
     /// Gives back the room for more: few traces get any.
     pub fn shrink(&mut self) {
+        self.ids.shrink_to_fit();
         self.list.shrink_to_fit();
     }
 
@@ -83,40 +101,13 @@ impl<T> BySpan<T> {
         self.list.len()
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (SpanId, &T)> {
-        self.list.iter().map(|(id, value)| (*id, value))
+    /// All of them, each with its place.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &Node)> {
+        self.list.iter().enumerate()
     }
 
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (SpanId, &mut T)> {
-        self.list.iter_mut().map(|(id, value)| (*id, value))
-    }
-
-    pub fn values(&self) -> impl Iterator<Item = &T> {
-        self.list.iter().map(|(_, value)| value)
-    }
-}
-
-impl<T: Default> BySpan<T> {
-    /// What is known of a span, its default if nothing was.
-    pub fn or_default(&mut self, id: SpanId) -> &mut T {
-        let place = match self.place(&id) {
-            Some(place) => place,
-            None => {
-                self.insert(id, T::default());
-                self.list.len() - 1
-            }
-        };
-        &mut self.list[place].1
-    }
-}
-
-impl<T> FromIterator<(SpanId, T)> for BySpan<T> {
-    fn from_iter<I: IntoIterator<Item = (SpanId, T)>>(all: I) -> Self {
-        let mut spans = Self::default();
-        for (id, value) in all {
-            spans.insert(id, value);
-        }
-        spans
+    pub fn values(&self) -> impl Iterator<Item = &Node> {
+        self.list.iter()
     }
 }
 
@@ -124,33 +115,33 @@ impl<T> FromIterator<(SpanId, T)> for BySpan<T> {
 mod tests {
     use super::*;
 
+    fn id(n: usize) -> SpanId {
+        SpanId((n as u64 + 1).to_be_bytes())
+    }
+
     #[test]
-    fn few_or_many_are_found_by_id() {
-        let id = |n: u64| SpanId(n.to_be_bytes());
+    fn few_or_many_are_found_by_id_and_tied_to_their_parents() {
         let mut nodes = Nodes::default();
-        for n in 1..=100u64 {
-            let node = |started_at| Node {
-                started_at,
+        // Each stands above the one before it, as spans come that ended first.
+        for n in 0..100 {
+            assert_eq!(nodes.place(&id(n)), None);
+            let node = Node {
+                parent: Some(id(n + 1)),
+                started_at: n as i64,
                 ..Node::default()
             };
-            assert!(!nodes.contains_key(&id(n)));
-            assert!(nodes.insert(id(n), node(-1)));
-            assert!(!nodes.insert(id(n), node(n as i64)));
-            nodes.or_default(id(n)).is_genai = true;
-            assert_eq!(nodes.len() as u64, n);
-            for known in 1..=n {
+            assert_eq!(nodes.push(id(n), node), n);
+            nodes.get_mut(&id(n)).unwrap().is_genai = true;
+            nodes.tie();
+            assert_eq!(nodes.len(), n + 1);
+            for known in 0..=n {
                 assert_eq!(nodes.get(&id(known)).unwrap().started_at, known as i64);
+                assert_eq!(nodes.id(known), id(known));
+                let above = Some(known + 1).filter(|above| *above <= n);
+                assert_eq!(nodes.at(known).above, above);
             }
             assert!(nodes.get_mut(&id(n + 1)).is_none());
         }
-        assert!(
-            nodes
-                .values()
-                .all(|node| node.is_genai && node.started_at > 0)
-        );
-        assert_eq!(nodes.or_default(id(101)).started_at, 0);
-        let order: Vec<i64> = nodes.iter().map(|(_, node)| node.started_at).collect();
-        assert!(order[..100].is_sorted());
-        assert_eq!(nodes.len(), 101);
+        assert!(nodes.values().all(|node| node.is_genai));
     }
 }

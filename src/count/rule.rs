@@ -1,66 +1,76 @@
 //! The rule, a pure function over one trace. The station's doc has it in words.
 
-use super::{
-    family::{Facts, Family, Kind, Sums, Tokens},
-    nodes::BySpan,
-};
-use crate::record::{Counted, NotCounted, Role, SpanId, Stage};
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use rustc_hash::FxHashSet;
+
+use super::family::{Facts, Family, Kind, Sums, Tokens};
+use crate::record::{Counted, NotCounted, Role, Stage};
 
 /// Steps down that one judgement of a trace takes. Beyond them a span with another of its kind inside
 /// is taken for a wrapper: only a trace of thousands of calls inside one another has so many.
 const MOST_STEPS: usize = 1 << 20;
 
+/// The verdict on the span at each place; `None` on one that has no row that can count.
+pub(super) type Verdicts = Vec<Option<Counted>>;
+
+/// Places of the spans of one kind directly inside another of that kind, by its place.
+type Inner = BTreeMap<usize, Vec<usize>>;
+
 /// The verdict on every span with a row that can count.
-pub(super) fn verdicts(family: &Family) -> BySpan<Counted> {
-    let mut verdicts = BySpan::default();
-    let mut inner_of: BySpan<Vec<SpanId>> = BySpan::default();
-    let mut over_usage: BySpan<()> = BySpan::default();
-    let mut above_usage: BySpan<()> = BySpan::default();
-    for (id, node) in family.nodes.iter() {
+pub(super) fn verdicts(family: &Family) -> Verdicts {
+    let nodes = &family.nodes;
+    let mut verdicts = vec![None; nodes.len()];
+    let mut above_usage = vec![false; nodes.len()];
+    let mut inner_of = Inner::new();
+    for (place, node) in nodes.iter() {
         let Some(facts) = &node.facts else { continue };
-        verdicts.insert(id, Counted::Yes);
+        verdicts[place] = Some(Counted::Yes);
         let wraps_usage = node.role == Role::Rollup && facts.tokens.is_known();
         if is_call(node.role, facts) || wraps_usage {
-            // Above one that was reached before, all were.
-            let unseen = family
-                .ancestors(id)
-                .take_while(|(id, _)| above_usage.insert(*id, ()));
-            let rollups = unseen.filter(|(_, above)| above.role == Role::Rollup);
-            for (id, _) in rollups {
-                over_usage.insert(id, ());
-            }
+            mark_above(family, place, &mut above_usage);
         }
         if !matches!(node.role, Role::Rollup | Role::Attempt)
-            && let Some(outer) = same_kind_above(family, id, facts.kind)
+            && let Some(outer) = same_kind_above(family, place, facts.kind)
         {
-            inner_of.or_default(outer).push(id);
+            inner_of.entry(outer).or_default().push(place);
         }
     }
-    for (id, verdict) in verdicts.iter_mut() {
-        let Some(node) = family.nodes.get(&id) else {
-            continue;
-        };
+    for ((place, node), verdict) in nodes.iter().zip(&mut verdicts) {
+        let Some(verdict) = verdict else { continue };
         let has_usage = node.facts.as_ref().is_some_and(|f| f.tokens.is_known());
         match node.role {
-            Role::Rollup if over_usage.contains_key(&id) || !has_usage => {
+            Role::Rollup if above_usage[place] || !has_usage => {
                 *verdict = Counted::No(NotCounted::Wrapper);
             }
             Role::Attempt => *verdict = Counted::No(NotCounted::Duplicate),
             _ => {}
         }
     }
-    let mut outers: Vec<SpanId> = inner_of.iter().map(|(id, _)| id).collect();
-    outers.sort_by_cached_key(|&id| (std::cmp::Reverse(family.ancestors(id).count()), id));
+    let mut outers: Vec<usize> = inner_of.keys().copied().collect();
+    outers.sort_by_cached_key(|&place| {
+        let depth = family.ancestors(place).count();
+        (Reverse(depth), nodes.id(place))
+    });
     let mut steps = MOST_STEPS;
     for outer in outers {
         settle(family, outer, &inner_of, &mut verdicts, &mut steps);
     }
-    for (id, verdict) in verdicts.iter_mut() {
-        if verdict.is_yes() && family.nodes.get(&id).is_some_and(|node| node.is_elsewhere) {
-            *verdict = Counted::No(NotCounted::Duplicate);
+    for (node, verdict) in nodes.values().zip(&mut verdicts) {
+        if node.is_elsewhere && *verdict == Some(Counted::Yes) {
+            *verdict = Some(Counted::No(NotCounted::Duplicate));
         }
     }
     verdicts
+}
+
+/// Marks the places above one, up to the first that is marked: above it, all are.
+pub(super) fn mark_above(family: &Family, place: usize, marks: &mut [bool]) {
+    for (above, _) in family.ancestors(place) {
+        if std::mem::replace(&mut marks[above], true) {
+            break;
+        }
+    }
 }
 
 fn is_call(role: Role, facts: &Facts) -> bool {
@@ -68,11 +78,11 @@ fn is_call(role: Role, facts: &Facts) -> bool {
 }
 
 /// The nearest ancestor that could be the same call seen again.
-fn same_kind_above(family: &Family, id: SpanId, kind: Kind) -> Option<SpanId> {
+fn same_kind_above(family: &Family, place: usize, kind: Kind) -> Option<usize> {
     if kind == Kind::Other {
         return None;
     }
-    for (above, node) in family.ancestors(id) {
+    for (above, node) in family.ancestors(place) {
         match node.role {
             Role::Tool | Role::Rollup => return None,
             Role::Retrieval if kind != Kind::Retrieval => return None,
@@ -88,17 +98,17 @@ fn same_kind_above(family: &Family, id: SpanId, kind: Kind) -> Option<SpanId> {
 /// Decides between an outer span and those directly inside it, deeper pairs having been settled.
 fn settle(
     family: &Family,
-    outer: SpanId,
-    inner_of: &BySpan<Vec<SpanId>>,
-    verdicts: &mut BySpan<Counted>,
+    outer: usize,
+    inner_of: &Inner,
+    verdicts: &mut Verdicts,
     steps: &mut usize,
 ) {
     let standing = standing(outer, inner_of, verdicts, steps);
     if *steps == 0 {
-        verdicts.insert(outer, Counted::No(NotCounted::Wrapper));
+        verdicts[outer] = Some(Counted::No(NotCounted::Wrapper));
         return;
     }
-    let facts_of = |id: &SpanId| family.nodes.get(id).and_then(|node| node.facts.as_deref());
+    let facts_of = |place: &usize| family.nodes.at(*place).facts.as_deref();
     let Some(own) = facts_of(&outer) else { return };
     let inner: Vec<&Facts> = standing.iter().filter_map(facts_of).collect();
     let best = inner.iter().map(|f| f.richness).max().unwrap_or_default();
@@ -106,37 +116,32 @@ fn settle(
         if own.richness >= best {
             demote(&standing, verdicts);
         } else {
-            verdicts.insert(outer, Counted::No(NotCounted::Wrapper));
+            verdicts[outer] = Some(Counted::No(NotCounted::Wrapper));
         }
     } else if is_call_of_its_own(own, &inner) {
         // Both count: the outer span made a call besides the ones below it.
     } else if best >= own.richness {
-        verdicts.insert(outer, Counted::No(NotCounted::Wrapper));
+        verdicts[outer] = Some(Counted::No(NotCounted::Wrapper));
     } else {
         demote(&standing, verdicts);
     }
 }
 
-fn demote(spans: &[SpanId], verdicts: &mut BySpan<Counted>) {
-    for &id in spans {
-        verdicts.insert(id, Counted::No(NotCounted::Duplicate));
+fn demote(places: &[usize], verdicts: &mut Verdicts) {
+    for &place in places {
+        verdicts[place] = Some(Counted::No(NotCounted::Duplicate));
     }
 }
 
 /// The counted spans below `outer`, through those that turned out to be wrappers.
-fn standing(
-    outer: SpanId,
-    inner_of: &BySpan<Vec<SpanId>>,
-    verdicts: &BySpan<Counted>,
-    steps: &mut usize,
-) -> Vec<SpanId> {
+fn standing(outer: usize, inner_of: &Inner, verdicts: &Verdicts, steps: &mut usize) -> Vec<usize> {
     let mut found = Vec::new();
     let mut open = vec![outer];
-    let mut seen = BySpan::default();
-    while let Some(id) = open.pop() {
-        for &inner in inner_of.get(&id).into_iter().flatten() {
-            if seen.insert(inner, ()) {
-                if verdicts.get(&inner).is_some_and(|v| v.is_yes()) {
+    let mut seen = FxHashSet::default();
+    while let Some(place) = open.pop() {
+        for &inner in inner_of.get(&place).into_iter().flatten() {
+            if seen.insert(inner) {
+                if verdicts[inner] == Some(Counted::Yes) {
                     found.push(inner);
                 }
                 if *steps == 0 {
@@ -174,11 +179,39 @@ fn same_usage(a: &Tokens, b: &Tokens) -> bool {
     (a.prompt, a.completion) == (b.prompt, b.completion)
 }
 
-/// What the rows of a trace's requests say of the counted rows below each.
-pub(super) fn sums(family: &Family, verdicts: &BySpan<Counted>) -> BySpan<Sums> {
-    let mut all: BySpan<Sums> = BySpan::default();
-    for (id, node) in family.nodes.iter() {
-        let counted = verdicts.get(&id).is_none_or(|verdict| verdict.is_yes());
+/// What the rows of a trace's requests say of the counted rows below each: places, in their order.
+#[derive(Default)]
+pub(super) struct RequestSums(Vec<(usize, Sums)>);
+
+impl RequestSums {
+    /// Of the request at a place; nothing, if there is none.
+    pub fn of(&self, place: usize) -> Sums {
+        let found = self.0.binary_search_by_key(&place, |(known, _)| *known);
+        let found = found.ok().and_then(|at| self.0.get(at));
+        found.map(|(_, sums)| sums.clone()).unwrap_or_default()
+    }
+
+    fn slot(&mut self, place: usize) -> Option<&mut Sums> {
+        let found = self.0.binary_search_by_key(&place, |(known, _)| *known);
+        self.0.get_mut(found.ok()?).map(|(_, sums)| sums)
+    }
+}
+
+/// Sums up what counts of a trace.
+pub(super) fn sums(family: &Family, verdicts: &Verdicts) -> RequestSums {
+    let requests = family
+        .nodes
+        .iter()
+        .filter(|(_, node)| node.request.is_some());
+    let mut all = RequestSums(
+        requests
+            .map(|(place, _)| (place, Sums::default()))
+            .collect(),
+    );
+    if all.0.is_empty() {
+        return all;
+    }
+    for ((place, node), verdict) in family.nodes.iter().zip(verdicts) {
         let stage = match node.role {
             Role::Embedding => Stage::Embedding,
             Role::Retrieval => Stage::VectorSearch,
@@ -189,14 +222,16 @@ pub(super) fn sums(family: &Family, verdicts: &BySpan<Counted>) -> BySpan<Sums> 
             Role::Rollup if node.facts.is_some() => Stage::Llm,
             _ => continue,
         };
-        if !counted {
+        if verdict.is_some_and(|verdict| !verdict.is_yes()) {
             continue;
         }
-        for (above, _) in std::iter::once((id, node))
-            .chain(family.ancestors(id))
+        for (above, _) in std::iter::once((place, node))
+            .chain(family.ancestors(place))
             .filter(|(_, above)| above.request.is_some())
         {
-            let sums = all.or_default(above);
+            let Some(sums) = all.slot(above) else {
+                continue;
+            };
             if let Some(ms) = node.duration_ms {
                 sums.stages.add(stage, ms);
             }
