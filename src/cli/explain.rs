@@ -209,7 +209,6 @@ impl Explained<'_> {
     fn text(&self) -> String {
         let (row, call) = (self.row, &self.row.call);
         let mut text = String::new();
-        let or = |text: &Option<String>| text.clone().unwrap_or_else(|| "?".into());
         let answered = call
             .response_model
             .as_ref()
@@ -221,9 +220,9 @@ impl Explained<'_> {
             row.id,
             call.call_type.as_str(),
             call.operation.as_deref().unwrap_or("call"),
-            or(&call.model),
+            call.model.as_deref().unwrap_or("?"),
             answered.unwrap_or_default(),
-            or(&call.provider),
+            call.provider.as_deref().unwrap_or("?"),
             call.status.as_str(),
             row.dialect.as_deref().unwrap_or("otel"),
         );
@@ -237,8 +236,8 @@ impl Explained<'_> {
                     text,
                     "  {:<20}{cost:>12.8}  {} of price table {}",
                     "estimated_cost",
-                    or(rule),
-                    or(&row.version)
+                    rule.as_deref().unwrap_or("?"),
+                    row.version.as_deref().unwrap_or("?")
                 );
             }
             (None, _) => {

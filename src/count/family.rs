@@ -2,6 +2,8 @@
 
 use std::{hash::BuildHasher, sync::Arc};
 
+use smol_str::SmolStr;
+
 use super::nodes::Nodes;
 use crate::record::{
     Context, Counted, LlmCall, MappedSpan, PipelineRequest, Record, Retrieval, Role, SpanId,
@@ -248,7 +250,7 @@ impl Tokens {
     }
 }
 
-fn hash(name: &String) -> u64 {
+fn hash(name: &SmolStr) -> u64 {
     rustc_hash::FxBuildHasher.hash_one(name)
 }
 

@@ -240,8 +240,8 @@ impl Check<'_> {
         let expected = EXPECTED.get(index)?;
         let (provider, model) = expected.model?;
         let mut call = LlmCall {
-            provider: Some(provider.to_owned()),
-            model: Some(model.to_owned()),
+            provider: Some(provider.into()),
+            model: Some(model.into()),
             ..LlmCall::default()
         };
         call.header.started_at = chrono::Utc::now().timestamp_nanos_opt().unwrap_or_default();

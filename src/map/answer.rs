@@ -2,6 +2,7 @@
 //! call, its model, and its usage where no attribute has it.
 
 use serde_json::Value as Json;
+use smol_str::SmolStr;
 
 use super::{
     fields::{self, Field},
@@ -63,13 +64,13 @@ fn told<'j>(json: &'j Json, names: &[&str]) -> Option<&'j Json> {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Answer {
     /// The provider's id.
-    pub id: Option<String>,
+    pub id: Option<SmolStr>,
     /// The answering model.
-    pub model: Option<String>,
+    pub model: Option<SmolStr>,
     /// The model that frameworks' wrappings name, for where nothing else does.
-    pub inner_model: Option<String>,
+    pub inner_model: Option<SmolStr>,
     /// Why the model stopped, in the provider's word.
-    pub finish: Option<String>,
+    pub finish: Option<SmolStr>,
     /// Its usage, made inclusive.
     pub usage: Option<Usage>,
 }
@@ -86,7 +87,7 @@ impl Answer {
         let json = fields::json(value)?;
         let word = |json: &Json| {
             let word = limits::name(json.as_str()?, limits::NAME_BYTES);
-            (!word.is_empty()).then_some(word)
+            (!word.is_empty()).then(|| SmolStr::from(word))
         };
         let own = |json: &Json| MODELS.iter().find_map(|key| json.get(*key).and_then(word));
         Some(Answer {

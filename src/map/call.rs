@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde_json::{Map, Value as Json};
+use smol_str::SmolStr;
 
 use super::{
     accounting, answer::Answer, classify::Kind, failure, failure::Ending, fields, fields::Field,
@@ -177,7 +178,7 @@ struct Content {
     system: Option<String>,
     response: Option<String>,
     history: Option<Box<History>>,
-    finish: Option<String>,
+    finish: Option<SmolStr>,
 }
 
 impl Content {
@@ -220,7 +221,7 @@ fn kept(subject: &Subject<'_, '_>, content: Option<String>) -> Option<String> {
         .map(|text| limits::cut(text, limits::CONTENT_BYTES))
 }
 
-fn fields_finish(subject: &Subject<'_, '_>) -> Option<String> {
+fn fields_finish(subject: &Subject<'_, '_>) -> Option<SmolStr> {
     let got = subject.reading.got(Field::FinishReason)?;
     fields::list(got.value)
         .iter()
@@ -311,18 +312,19 @@ fn asked(
     Some((number, key(Field::Parameters), "read in its JSON"))
 }
 
-pub(super) fn parameter_text(parameters: &Map<String, Json>, keys: &[&str]) -> Option<String> {
+pub(super) fn parameter_text(parameters: &Map<String, Json>, keys: &[&str]) -> Option<SmolStr> {
     let text = keys.iter().find_map(|key| parameters.get(*key)?.as_str())?;
-    Some(limits::name(text, limits::NAME_BYTES)).filter(|text| !text.is_empty())
+    let name = limits::name(text, limits::NAME_BYTES);
+    (!name.is_empty()).then(|| name.into())
 }
 
-fn reasoning(parameters: &Map<String, Json>) -> Option<String> {
+fn reasoning(parameters: &Map<String, Json>) -> Option<SmolStr> {
     let inner = parameters
         .get("reasoning")
         .and_then(|r| r.get("effort"))
         .and_then(Json::as_str);
     let level = inner.or_else(|| parameters.get("reasoning_effort").and_then(Json::as_str))?;
-    Some(limits::name(level, limits::NAME_BYTES))
+    Some(limits::name(level, limits::NAME_BYTES).into())
 }
 
 /// What the SDK says the call cost, USD. Zero is how SDKs say that they don't know the model.
@@ -414,6 +416,6 @@ fn tags(subject: &Subject<'_, '_>) -> Option<Vec<String>> {
     let tags = tags
         .iter()
         .take(limits::TAGS)
-        .map(|tag| limits::name(tag, limits::CONTEXT_BYTES));
+        .map(|tag| limits::name(tag, limits::CONTEXT_BYTES).into_owned());
     Some(tags.collect::<Vec<_>>()).filter(|tags| !tags.is_empty())
 }

@@ -7,6 +7,7 @@
 //! `error` whose `error_type` names the timeout.
 
 use serde_json::{Map, Value as Json};
+use smol_str::{SmolStr, ToSmolStr};
 
 use super::{events::Events, fields, fields::Field, limits, read::Reading};
 use crate::{
@@ -24,7 +25,7 @@ pub struct Ending {
     /// Status.
     pub status: Status,
     /// Error class.
-    pub error_type: Option<String>,
+    pub error_type: Option<SmolStr>,
     /// Error text.
     pub message: Option<String>,
     /// What the error means, and how bad it is.
@@ -73,7 +74,7 @@ fn failed_with(
     span: &SpanView<'_>,
     reading: Option<&Reading<'_, '_>>,
     events: &Events<'_>,
-    code: Option<String>,
+    code: Option<SmolStr>,
 ) -> Ending {
     let http = reading.and_then(|r| r.count(Field::HttpStatus));
     let exception = exception(events);
@@ -90,7 +91,7 @@ fn failed_with(
     let http = http.filter(|http| *http >= 400);
     let error_type = code
         .or(exception.class)
-        .or_else(|| http.map(|http| http.to_string()))
+        .or_else(|| http.map(|http| http.to_smolstr()))
         .or_else(|| told_by(message.as_deref()?));
     Ending {
         status,
@@ -115,10 +116,10 @@ fn class(status: Status, kind: Option<&str>, said: Option<&str>, http: Option<i6
 }
 
 /// The code in a message of the OpenAI and Anthropic SDKs: `Error code: 429 - {…}`.
-fn told_by(message: &str) -> Option<String> {
+fn told_by(message: &str) -> Option<SmolStr> {
     let (_, after) = message.split_once("rror code: ")?;
     let code = after.split(|c: char| !c.is_ascii_digit()).next()?;
-    (code.len() == 3).then(|| code.to_owned())
+    (code.len() == 3).then(|| code.into())
 }
 
 fn is_none(code: &str) -> bool {
@@ -140,7 +141,7 @@ fn status(code: Option<&str>, exception: Option<&str>, http: Option<i64>) -> Sta
 
 #[derive(Default)]
 struct Exception {
-    class: Option<String>,
+    class: Option<SmolStr>,
     message: Option<String>,
     context: Option<Json>,
 }
@@ -156,7 +157,9 @@ fn exception(events: &Events<'_>) -> Exception {
             continue;
         };
         match key {
-            b"exception.type" => found.class = Some(limits::name(&words, limits::NAME_BYTES)),
+            b"exception.type" => {
+                found.class = Some(limits::name(&words, limits::NAME_BYTES).into())
+            }
             b"exception.message" => found.message = Some(words.clone().into_owned()),
             b"exception.stacktrace" => {}
             _ => continue,

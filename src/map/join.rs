@@ -6,6 +6,8 @@
 
 use rustc_hash::FxHashMap;
 
+use smol_str::SmolStr;
+
 use super::{
     accounting,
     dialect::Event,
@@ -31,7 +33,7 @@ pub struct Joined {
 #[derive(Default)]
 struct Heard {
     transcript: Transcript,
-    finish: Option<String>,
+    finish: Option<SmolStr>,
     usage: Usage,
 }
 

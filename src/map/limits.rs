@@ -3,7 +3,7 @@
 //! Values come from outside and may be of any size; rows must not. A cut text says that it was
 //! cut, how long it was, and carries a hash of the whole, so that equal texts stay equal.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 /// Prompt, answer, system prompt, query.
 pub const CONTENT_BYTES: usize = 256 * 1024;
@@ -66,15 +66,15 @@ pub fn cut(text: String, max: usize) -> String {
 }
 
 /// A name or id: at most `max` bytes in all, the last of them a hash where it was cut.
-pub fn name(text: &str, max: usize) -> String {
+pub fn name(text: &str, max: usize) -> Cow<'_, str> {
     let text = text.trim();
     if text.len() <= max {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let suffix = format!("~{:016x}", hash(text.as_bytes()));
     let mut kept = start_of(text, max.saturating_sub(suffix.len())).to_owned();
     kept.push_str(&suffix);
-    kept
+    Cow::Owned(kept)
 }
 
 /// Characters of a text, as the length columns mean it.

@@ -4,19 +4,20 @@
 use std::borrow::Cow;
 
 use serde_json::{Map, Value as Json};
+use smol_str::SmolStr;
 
 use super::{call::parameter_text, fields::Field, normal, subject::Subject};
 
 /// Provider and models of a call.
 pub struct Names {
     /// Normalised provider.
-    pub provider: Option<String>,
+    pub provider: Option<SmolStr>,
     /// True if no attribute names the provider, but the model does.
     pub provider_told_by_model: bool,
     /// Requested model.
-    pub model: Option<String>,
+    pub model: Option<SmolStr>,
     /// Answering model.
-    pub response_model: Option<String>,
+    pub response_model: Option<SmolStr>,
 }
 
 impl Names {
@@ -30,7 +31,7 @@ impl Names {
         const MODELS: [&str; 4] = ["model", "model_name", "modelId", "model_id"];
         let asked = reading
             .text(Field::RequestModel)
-            .or_else(|| parameter_text(parameters, &MODELS).map(Cow::Owned))
+            .or_else(|| parameter_text(parameters, &MODELS).map(|name| Cow::Owned(name.into())))
             .or_else(|| any.clone())
             .or_else(|| named_model(subject));
         let said = [Field::Provider, Field::ProviderHint]
@@ -39,7 +40,7 @@ impl Names {
         let told = |asked: &str| {
             let (vendor, rest) = asked.split_once('/').unwrap_or(("", asked));
             normal::provider_of_model(rest)
-                .map(str::to_owned)
+                .map(SmolStr::new_static)
                 .or_else(|| normal::provider(vendor))
         };
         let was_said = said.is_some();

@@ -1,6 +1,8 @@
 //! One spelling for providers, models, finish reasons and databases.
 //! Source of the provider names: OTel's `gen_ai.provider.name`.
 
+use smol_str::SmolStr;
+
 use super::limits;
 
 /// OTel's well-known providers, and two that it doesn't know yet but everybody sends.
@@ -117,9 +119,9 @@ fn known_provider(name: &str) -> Option<&'static str> {
 /// The normalised provider: a well-known name exactly, then by its other spellings, then by what
 /// stands before a dot (`openai.chat`, `google.vertex.chat`), then as sent in lower case. `None` for
 /// frameworks.
-pub fn provider(sent: &str) -> Option<String> {
+pub fn provider(sent: &str) -> Option<SmolStr> {
     if let Some(known) = PROVIDERS.iter().find(|known| **known == sent) {
-        return Some((*known).to_owned());
+        return Some(SmolStr::new_static(known));
     }
     let name = sent.trim().to_ascii_lowercase();
     if name.is_empty() || name == "unknown" || FRAMEWORKS.contains(&&*name) {
@@ -130,7 +132,10 @@ pub fn provider(sent: &str) -> Option<String> {
         ends.filter_map(|end| name.get(..end))
             .find_map(known_provider)
     });
-    Some(known.map_or_else(|| limits::name(&name, limits::NAME_BYTES), str::to_owned))
+    Some(known.map_or_else(
+        || limits::name(&name, limits::NAME_BYTES).into(),
+        SmolStr::new_static,
+    ))
 }
 
 /// The provider that a model's name tells, where no attribute does.
@@ -163,7 +168,7 @@ pub fn provider_of_model(model: &str) -> Option<&'static str> {
 
 /// A model's name without the router's decoration: `openai/gpt-4o` of provider openai,
 /// `models/gemini-2.5-pro`.
-pub fn model(sent: &str, provider_name: Option<&str>) -> Option<String> {
+pub fn model(sent: &str, provider_name: Option<&str>) -> Option<SmolStr> {
     let name = sent.trim();
     let name = name.strip_prefix("models/").unwrap_or(name);
     let name = match name.split_once('/') {
@@ -179,13 +184,13 @@ pub fn model(sent: &str, provider_name: Option<&str>) -> Option<String> {
         _ => name,
     };
     let is_name = !name.is_empty() && !name.eq_ignore_ascii_case("unknown") && name != "None";
-    is_name.then(|| limits::name(name, limits::NAME_BYTES))
+    is_name.then(|| limits::name(name, limits::NAME_BYTES).into())
 }
 
 /// stop, length, tool_call, content_filter, error, or the provider's own word in lower case.
-pub fn finish_reason(sent: &str) -> Option<String> {
+pub fn finish_reason(sent: &str) -> Option<SmolStr> {
     if sent == "stop" {
-        return Some(sent.to_owned());
+        return Some(SmolStr::new_static("stop"));
     }
     let word = sent
         .trim()
@@ -207,9 +212,9 @@ pub fn finish_reason(sent: &str) -> Option<String> {
         | "prohibited_content"
         | "spii"
         | "guardrail_intervened" => "content_filter",
-        other => return Some(limits::name(other, limits::NAME_BYTES)),
+        other => return Some(limits::name(other, limits::NAME_BYTES).into()),
     };
-    Some(normal.to_owned())
+    Some(SmolStr::new_static(normal))
 }
 
 /// Stores that hold vectors and nothing else: any query on them is a retrieval.
@@ -234,14 +239,14 @@ const VECTOR_STORES: [&str; 17] = [
 ];
 
 /// A database's name in lower case, one spelling for each vector store.
-pub fn db_system(sent: &str) -> String {
+pub fn db_system(sent: &str) -> SmolStr {
     let name = sent.trim().to_ascii_lowercase();
     let name = match &*name {
         "chromadb" => "chroma",
         "milvusdb" => "milvus",
         other => other,
     };
-    limits::name(name, limits::NAME_BYTES)
+    limits::name(name, limits::NAME_BYTES).into()
 }
 
 /// True for stores that hold vectors and nothing else, however the name is spelled. Every span of

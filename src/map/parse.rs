@@ -1,5 +1,7 @@
 //! Fields to `JsonParse` and `CacheLookup`: the two small stages beside a call.
 
+use smol_str::{SmolStr, format_smolstr};
+
 use super::{fields::Field, limits, subject::Subject};
 use crate::record::{CacheLookup, JsonParse, Status};
 
@@ -28,13 +30,13 @@ pub fn lookup(subject: &Subject<'_, '_>) -> Option<CacheLookup> {
     let hit = reading.flag(Field::CacheHit)?;
     let key_hash = reading.name(Field::CacheKeyHash).or_else(|| {
         let key = reading.text(Field::CacheKey)?;
-        Some(format!("{:016x}", limits::hash(key.as_bytes())))
+        Some(format_smolstr!("{:016x}", limits::hash(key.as_bytes())))
     });
     Some(CacheLookup {
         header: subject.header.clone(),
         cache: reading
             .name(Field::CacheName)
-            .unwrap_or_else(|| "default".to_owned()),
+            .unwrap_or(SmolStr::new_static("default")),
         key_hash,
         hit,
         context: subject.context(),

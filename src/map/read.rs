@@ -7,6 +7,8 @@
 
 use std::{borrow::Cow, sync::Arc};
 
+use smol_str::SmolStr;
+
 use super::{
     context,
     dialect::{DEFAULT, DIALECTS, Dialect, OTEL, PLAIN},
@@ -274,10 +276,10 @@ impl<'a> Reading<'_, 'a> {
     }
 
     /// Text of a field, trimmed and cut to the size of a name.
-    pub fn name(&self, field: Field) -> Option<String> {
+    pub fn name(&self, field: Field) -> Option<SmolStr> {
         self.text(field)
-            .map(|text| limits::name(&text, limits::NAME_BYTES))
-            .filter(|name| !name.is_empty())
+            .map(|text| limits::name(&text, limits::NAME_BYTES).into())
+            .filter(|name: &SmolStr| !name.is_empty())
     }
 
     /// A count.

@@ -24,7 +24,7 @@ pub fn record(subject: &Subject<'_, '_>) -> PipelineRequest {
         header: subject.header.clone(),
         pipeline: reading.name(Field::Pipeline).or_else(|| {
             let name = limits::name(subject.name, limits::NAME_BYTES);
-            (!name.is_empty()).then_some(name)
+            (!name.is_empty()).then(|| name.into())
         }),
         status: subject.ending.status,
         error_type: subject.ending.error_type.clone(),
@@ -58,7 +58,8 @@ fn set(request: &mut PipelineRequest, word: &[u8], value: Value<'_>) {
     let flag = || fields::flag(value);
     match word {
         b"framework" | b"standard_framework" => {
-            let name = fields::scalar(value).map(|name| limits::name(&name, limits::NAME_BYTES));
+            let name =
+                fields::scalar(value).map(|name| limits::name(&name, limits::NAME_BYTES).into());
             request.framework = request.framework.take().or(name);
         }
         b"matched" => request.matched = request.matched.or_else(flag),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
+use smol_str::SmolStr;
 
 use super::{
     classify::Kind,
@@ -60,7 +61,7 @@ pub fn record(subject: &Subject<'_, '_>) -> Retrieval {
             .map(|system| normal::db_system(&system)),
         collection_name: reading
             .name(Field::Collection)
-            .or_else(|| context.collection_name.as_deref().map(str::to_owned)),
+            .or_else(|| context.collection_name.as_deref().map(SmolStr::from)),
         top_k,
         hits,
         best_score: best,

@@ -1,6 +1,7 @@
 //! Transcript: what was said in one call, gathered from attributes, span events and log events.
 
 use serde_json::Value as Json;
+use smol_str::SmolStr;
 
 use super::{
     dialect::Event,
@@ -234,7 +235,7 @@ impl Transcript {
     }
 
     /// Why the model stopped, normalised.
-    pub fn finish_reason(&self) -> Option<String> {
+    pub fn finish_reason(&self) -> Option<SmolStr> {
         let words = self.output.iter().filter_map(|m| m.finish.as_deref());
         words.filter_map(normal::finish_reason).next_back()
     }

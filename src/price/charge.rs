@@ -3,6 +3,7 @@
 //! its own is charged at the whole's. A service tier multiplies every line.
 
 use serde::Serialize;
+use smol_str::{SmolStr, format_smolstr};
 
 use super::table::{Rate, Rates, Rule};
 use crate::record::{Cost, Unpriced, Usage};
@@ -11,7 +12,7 @@ use crate::record::{Cost, Unpriced, Usage};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Charge {
     /// The rule's name, and the service tier where it changed the rates: `openai/gpt-4o+batch`.
-    pub rule: String,
+    pub rule: SmolStr,
     /// What the lines don't say: a tier without a rate of its own.
     pub note: Option<String>,
     /// The lines of the sum.
@@ -35,18 +36,18 @@ pub struct Line {
 
 impl Charge {
     /// The cost that a row keeps.
-    pub fn cost(self, version: &str) -> Cost {
+    pub fn cost(self, version: &SmolStr) -> Cost {
         Cost {
             usd: self.usd,
             rule: self.rule,
-            version: version.to_owned(),
+            version: version.clone(),
         }
     }
 
-    fn new(rule: &str, lines: Vec<Line>) -> Self {
+    fn new(rule: &SmolStr, lines: Vec<Line>) -> Self {
         let usd = lines.iter().map(|line| line.usd).sum();
         Self {
-            rule: rule.to_owned(),
+            rule: rule.clone(),
             note: None,
             lines,
             usd,
@@ -66,7 +67,7 @@ impl Charge {
                     line.usd *= factor;
                 }
                 self.usd *= factor;
-                self.rule = format!("{}+{tier}", self.rule);
+                self.rule = format_smolstr!("{}+{tier}", self.rule);
             }
             None => {
                 self.note = Some(format!(

@@ -1,5 +1,7 @@
 //! The TOML table. `config/prices.toml` says in its head what each key means.
 
+use smol_str::{SmolStr, format_smolstr};
+
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
@@ -69,7 +71,7 @@ pub struct OwnModel {
 /// A price table, ready for look-ups.
 #[derive(Debug)]
 pub struct Table {
-    version: String,
+    version: SmolStr,
     pub(super) providers: FxHashMap<String, Vec<usize>>,
     pub(super) aliases: FxHashMap<String, String>,
     pub(super) lists: Vec<List>,
@@ -99,7 +101,7 @@ pub(super) enum Pattern {
 #[derive(Debug)]
 pub(super) struct Rule {
     /// `list/id`, and `@day` where the price has one.
-    pub name: String,
+    pub name: SmolStr,
     pub from: Option<NaiveDate>,
     pub rates: Rates,
     /// What a service tier multiplies the rates with.
@@ -261,7 +263,7 @@ impl Table {
         let fold = |(from, to): (String, String)| (from.to_lowercase(), to.to_lowercase());
         let aliases = file.aliases.into_iter().map(fold).collect();
         Ok(Self {
-            version: file.version,
+            version: file.version.into(),
             providers,
             aliases,
             lists,
@@ -318,7 +320,7 @@ impl Table {
     }
 
     /// Which table it is: rows keep it beside their rule.
-    pub fn version(&self) -> &str {
+    pub fn version(&self) -> &SmolStr {
         &self.version
     }
 }
@@ -366,7 +368,7 @@ impl List {
             }
             let day = model.from.map(|day| format!("@{day}")).unwrap_or_default();
             this.rules.push(Rule {
-                name: format!("{list}/{}{day}", model.id),
+                name: format_smolstr!("{list}/{}{day}", model.id),
                 from: model.from,
                 rates: model.rates,
                 tiers: tiers

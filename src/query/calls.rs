@@ -1,6 +1,7 @@
 //! Stored model calls, as far as their numbers can be explained and priced again.
 
 use serde_json::{Map, Value, json};
+use smol_str::SmolStr;
 use sqlx::Row;
 
 use super::{Sql, rows};
@@ -123,10 +124,12 @@ async fn read(pool: &Pool, sql: &Sql, bound: String) -> Result<Vec<StoredCall>, 
             .unwrap_or_default();
         let word = |name: &str| metadata[name].as_str().map(str::to_owned);
         let billing = &metadata["spanledger.billing"];
+        let name =
+            |at| Ok::<_, sqlx::Error>(row.try_get::<Option<String>, _>(at)?.map(SmolStr::from));
         let mut call = LlmCall {
-            provider: row.try_get(7)?,
-            model: row.try_get(8)?,
-            response_model: row.try_get(9)?,
+            provider: name(7)?,
+            model: name(8)?,
+            response_model: name(9)?,
             usage: Usage {
                 prompt: row.try_get(10)?,
                 completion: row.try_get(11)?,
@@ -140,10 +143,10 @@ async fn read(pool: &Pool, sql: &Sql, bound: String) -> Result<Vec<StoredCall>, 
             },
             audio_seconds: row.try_get(16)?,
             reported_cost: row.try_get(18)?,
-            service_tier: billing["service_tier"].as_str().map(str::to_owned),
-            operation: row.try_get(25)?,
-            error_type: row.try_get(26)?,
-            response_id: word("gen_ai.response.id"),
+            service_tier: billing["service_tier"].as_str().map(SmolStr::from),
+            operation: name(25)?,
+            error_type: name(26)?,
+            response_id: word("gen_ai.response.id").map(SmolStr::from),
             ..LlmCall::default()
         };
         let id = |at: usize| row.try_get::<Option<String>, _>(at);

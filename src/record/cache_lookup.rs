@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use super::{Context, Header};
 
 /// A row of `cache_lookups`.
@@ -10,9 +12,9 @@ pub struct CacheLookup {
     /// Ids, times, service.
     pub header: Header,
     /// Which cache: embedding, prompt, ….
-    pub cache: String,
+    pub cache: SmolStr,
     /// Hash of the key, never the key.
-    pub key_hash: Option<String>,
+    pub key_hash: Option<SmolStr>,
     /// Whether it was there.
     pub hit: bool,
     /// Who and where.

@@ -1,14 +1,16 @@
 //! What a record cost, and why.
 
+use smol_str::SmolStr;
+
 /// A cost in USD and the rule that gave it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cost {
     /// USD; finite and ≥ 0.
     pub usd: f64,
     /// The rule's name in the price table, `provider/model` and its tier or start date if any.
-    pub rule: String,
+    pub rule: SmolStr,
     /// The version of the table.
-    pub version: String,
+    pub version: SmolStr,
 }
 
 /// Why a record has no cost.

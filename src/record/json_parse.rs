@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use super::{Context, Header};
 
 /// A row of `json_parses`.
@@ -16,7 +18,7 @@ pub struct JsonParse {
     /// Whether a fallback answer was used.
     pub fallback: Option<bool>,
     /// Error class.
-    pub error_type: Option<String>,
+    pub error_type: Option<SmolStr>,
     /// Who and where.
     pub context: Arc<Context>,
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use super::{Context, Counted, History, Role, SpanId, SpanKey, StageTimes, TraceId, Usage};
 
 /// A span that has no row of its own but ties rows together: it stands between a call and its
@@ -73,7 +75,7 @@ pub struct CallContent {
     /// The other messages that were sent.
     pub history: Option<Box<History>>,
     /// Normalised.
-    pub finish_reason: Option<String>,
+    pub finish_reason: Option<SmolStr>,
     /// Tokens, where the event carries them.
     pub usage: Usage,
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use super::{Context, Cost, ErrorClass, Header, History, Origin, SpanKey, Unpriced, Usage};
 
 /// A row of `llm_calls`.
@@ -16,17 +18,17 @@ pub struct LlmCall {
     /// What kind of call.
     pub call_type: CallType,
     /// The app's own name of the operation.
-    pub operation: Option<String>,
+    pub operation: Option<SmolStr>,
     /// How it ended.
     pub status: Status,
     /// Whether its tokens and cost count, and why not.
     pub counted: Counted,
     /// Normalised OTel provider name.
-    pub provider: Option<String>,
+    pub provider: Option<SmolStr>,
     /// Requested model, without decoration.
-    pub model: Option<String>,
+    pub model: Option<SmolStr>,
     /// Answering model.
-    pub response_model: Option<String>,
+    pub response_model: Option<SmolStr>,
     /// Newest user input of the call.
     pub prompt: Option<String>,
     /// System prompt.
@@ -46,9 +48,9 @@ pub struct LlmCall {
     /// Request parameter.
     pub max_tokens: Option<i64>,
     /// Request parameter.
-    pub reasoning_level: Option<String>,
+    pub reasoning_level: Option<SmolStr>,
     /// Normalised: stop, length, tool_call, content_filter, error, or the provider's own word.
-    pub finish_reason: Option<String>,
+    pub finish_reason: Option<SmolStr>,
     /// True if the answer was streamed; `None` if not said.
     pub streamed: Option<bool>,
     /// Tokens.
@@ -60,11 +62,11 @@ pub struct LlmCall {
     /// The SDK's own cost, USD.
     pub reported_cost: Option<f64>,
     /// Service tier of the answer (batch, priority, …), for pricing.
-    pub service_tier: Option<String>,
+    pub service_tier: Option<SmolStr>,
     /// Milliseconds to the first token.
     pub ttft_ms: Option<f64>,
     /// Error class.
-    pub error_type: Option<String>,
+    pub error_type: Option<SmolStr>,
     /// Error text.
     pub error_message: Option<String>,
     /// What the error means; `error_severity` is its severity.
@@ -84,7 +86,7 @@ pub struct LlmCall {
     /// Where the numbers came from.
     pub origin: Origin,
     /// The provider's id of the answer: the same id twice is one call seen twice.
-    pub response_id: Option<String>,
+    pub response_id: Option<SmolStr>,
 }
 
 macro_rules! words {

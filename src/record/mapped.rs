@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::{Context, Record, SpanId, SpanKey, llm_call::words};
 
 words!(
@@ -33,6 +35,9 @@ words!(
     }
 );
 
+/// The records of a span: mostly one.
+pub type Records = SmallVec<[Record; 1]>;
+
 /// One span after mapping. Every valid span of a payload gives one, so that counting sees the
 /// whole tree; most carry nothing but their place in it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -54,5 +59,5 @@ pub struct MappedSpan {
     /// Its records: none for most, several for a span with several speech events. A root span
     /// that is no stage itself brings a `PipelineRequest`; counting drops it again if nothing of
     /// ours lies below it and nothing on it is GenAI's.
-    pub records: Vec<Record>,
+    pub records: Records,
 }

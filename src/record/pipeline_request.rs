@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use super::{Context, Header, Status, llm_call::words};
 
 words!(
@@ -51,9 +53,9 @@ pub struct PipelineRequest {
     /// Ids, times, service.
     pub header: Header,
     /// The pipeline: an attribute if it names one, else the root span's name.
-    pub pipeline: Option<String>,
+    pub pipeline: Option<SmolStr>,
     /// Standard or framework the request is for (GRI, ESRS, …), or the app framework.
-    pub framework: Option<String>,
+    pub framework: Option<SmolStr>,
     /// How it ended.
     pub status: Status,
     /// Whether it found a match.
@@ -77,7 +79,7 @@ pub struct PipelineRequest {
     /// Cost below it, USD; `None` if nothing below it had a price.
     pub cost: Option<f64>,
     /// Error class.
-    pub error_type: Option<String>,
+    pub error_type: Option<SmolStr>,
     /// Who and where.
     pub context: Arc<Context>,
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use super::{Context, Counted, Header, Status, llm_call::words};
 
 words!(
@@ -22,9 +24,9 @@ pub struct Retrieval {
     /// The query's text.
     pub query: Option<String>,
     /// Vector store, lower case.
-    pub db_system: Option<String>,
+    pub db_system: Option<SmolStr>,
     /// Collection, index or data source.
-    pub collection_name: Option<String>,
+    pub collection_name: Option<SmolStr>,
     /// Hits asked for.
     pub top_k: Option<i64>,
     /// Hits returned.
@@ -38,13 +40,13 @@ pub struct Retrieval {
     /// True if the hits were reranked.
     pub rerank_enabled: Option<bool>,
     /// The reranking model.
-    pub rerank_model: Option<String>,
+    pub rerank_model: Option<SmolStr>,
     /// False where another span shows the same search.
     pub counted: Counted,
     /// How it ended.
     pub status: Status,
     /// Error class.
-    pub error_type: Option<String>,
+    pub error_type: Option<SmolStr>,
     /// Who and where.
     pub context: Arc<Context>,
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use super::{Context, Cost, Header, Origin, Status, Unpriced, llm_call::words};
 
 words!(
@@ -39,11 +41,11 @@ pub struct SttEvent {
     /// Words of the transcript.
     pub word_count: Option<i64>,
     /// Normalised provider.
-    pub provider: Option<String>,
+    pub provider: Option<SmolStr>,
     /// Speech model.
-    pub model: Option<String>,
+    pub model: Option<SmolStr>,
     /// BCP-47.
-    pub language: Option<String>,
+    pub language: Option<SmolStr>,
     /// Cost of the event; only rows that are billed have one.
     pub cost: Option<Result<Cost, Unpriced>>,
     /// False for events whose seconds another row bills (start; chunks below a complete).
@@ -51,7 +53,7 @@ pub struct SttEvent {
     /// How it ended.
     pub status: Status,
     /// Error class.
-    pub error_type: Option<String>,
+    pub error_type: Option<SmolStr>,
     /// Error text.
     pub error_message: Option<String>,
     /// Details, a JSON object.

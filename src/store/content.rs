@@ -130,12 +130,11 @@ fn merged(contents: &[CallContent]) -> String {
                 row[name] = value;
             }
         };
-        let text =
-            |text: &Option<String>| text.as_ref().map(|t| t.replace('\0', "\u{FFFD}").into());
-        set("prompt", text(&content.prompt));
-        set("system_prompt", text(&content.system_prompt));
-        set("response", text(&content.response));
-        set("finish_reason", text(&content.finish_reason));
+        let text = |text: Option<&str>| text.map(|t| t.replace('\0', "\u{FFFD}").into());
+        set("prompt", text(content.prompt.as_deref()));
+        set("system_prompt", text(content.system_prompt.as_deref()));
+        set("response", text(content.response.as_deref()));
+        set("finish_reason", text(content.finish_reason.as_deref()));
         let history = content.history.as_deref().map(history_json);
         set(
             "history",

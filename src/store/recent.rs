@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use smol_str::SmolStr;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::{Error, Pool, tables::rfc3339};
@@ -277,7 +278,7 @@ impl Stored {
                 header,
                 parent_call: self.parent_call.as_deref().and_then(SpanKey::parse),
                 counted,
-                model: self.model,
+                model: self.model.map(SmolStr::from),
                 usage: Usage {
                     prompt: self.prompt,
                     completion: self.completion,
@@ -288,11 +289,11 @@ impl Stored {
                 cost: self.cost.map(|usd| {
                     Ok(Cost {
                         usd,
-                        rule: String::new(),
-                        version: String::new(),
+                        rule: SmolStr::default(),
+                        version: SmolStr::default(),
                     })
                 }),
-                response_id: self.answer,
+                response_id: self.answer.map(SmolStr::from),
                 ..LlmCall::default()
             }))),
         };

@@ -74,9 +74,8 @@ fn llm_row(call: &LlmCall, contents: &[CallContent]) -> Json {
             .iter()
             .filter(|content| content.key == call.header.key())
     };
-    let text = |own: &Option<String>, of: fn(&CallContent) -> &Option<String>| {
-        own.clone()
-            .or_else(|| heard().find_map(|content| of(content).clone()))
+    let text = |own: Option<&str>, of: fn(&CallContent) -> Option<&str>| {
+        own.or_else(|| heard().find_map(of)).map(str::to_owned)
     };
     json!({
         "provider": call.provider, "call_type": call.call_type.as_str(), "model": call.model,
@@ -84,10 +83,10 @@ fn llm_row(call: &LlmCall, contents: &[CallContent]) -> Json {
         "completion_tokens": call.usage.completion, "cache_read_tokens": call.usage.cache_read,
         "cache_write_tokens": call.usage.cache_write, "reasoning_tokens": call.usage.reasoning,
         "streamed": call.streamed, "status": call.status.as_str(), "error_type": call.error_type,
-        "response_contains": text(&call.response, |c| &c.response),
-        "prompt_contains": text(&call.prompt, |c| &c.prompt),
+        "response_contains": text(call.response.as_deref(), |c| c.response.as_deref()),
+        "prompt_contains": text(call.prompt.as_deref(), |c| c.prompt.as_deref()),
         "user_id": call.context.user_id, "session_id": call.context.session_id,
-        "finish_reason": text(&call.finish_reason, |c| &c.finish_reason),
+        "finish_reason": text(call.finish_reason.as_deref(), |c| c.finish_reason.as_deref()),
         "temperature": call.temperature, "max_tokens": call.max_tokens,
     })
 }

@@ -39,7 +39,7 @@ fn every_pair_costs_what_the_published_prices_say() {
         let noon = NaiveTime::from_hms_opt(12, 0, 0).unwrap();
         let at = day.parse::<NaiveDate>().unwrap().and_time(noon).and_utc();
         call.header.started_at = at.timestamp_nanos_opt().unwrap();
-        call.service_tier = (!tier.is_empty()).then(|| (*tier).to_owned());
+        call.service_tier = (!tier.is_empty()).then(|| (*tier).into());
         let want: f64 = usd.parse().unwrap();
         match SHIPPED.charge(&call) {
             Ok(charge) if (charge.usd - want).abs() <= 1e-12_f64.max(want * 1e-12) => {}

@@ -87,20 +87,21 @@ fn stage_of_search(search: &Retrieval) -> Stage {
 /// The stage that failed, and what its error means. A request is none: what failed below it is
 /// counted already.
 fn failure(record: &Record) -> Option<(Stage, ErrorClass)> {
-    let of =
-        |kind: &Option<String>, said: Option<&str>| ErrorClass::of(kind.as_deref(), said, None);
     match record {
         Record::LlmCall(call) if call.counted.is_yes() => Some((stage_of(call), call.error_class?)),
         Record::SttEvent(event) if event.event_type == SttEventType::Error => {
             let said = event.error_message.as_deref();
-            Some((Stage::Stt, of(&event.error_type, said)))
+            Some((
+                Stage::Stt,
+                ErrorClass::of(event.error_type.as_deref(), said, None),
+            ))
         }
         Record::Retrieval(search) if search.counted.is_yes() => {
             let class = match search.status {
                 Status::Success | Status::Pending => return None,
                 Status::Cancelled => ErrorClass::Cancelled,
                 Status::Timeout => ErrorClass::Timeout,
-                Status::Error => of(&search.error_type, None),
+                Status::Error => ErrorClass::of(search.error_type.as_deref(), None, None),
             };
             Some((stage_of_search(search), class))
         }

@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(json(&call), None);
         call.metadata = Some(r#"{"app":{"k":"{"}}"#.to_owned());
         assert_eq!(json(&call), Some(serde_json::json!({"app": {"k": "{"}})));
-        call.response_id = Some("an \"id\"".to_owned());
+        call.response_id = Some("an \"id\"".into());
         call.origin.numbers = vec![
             ("reported_cost", "in", ""),
             ("reported_cost", "out", "part of the sum"),

@@ -116,14 +116,14 @@ fn charge(table: &Table, draw: &mut Draw<'_>) {
         let call = LlmCall {
             provider: draw
                 .once_in(2)
-                .then(|| draw.one_of(&["openai", "x", ""]).to_owned()),
+                .then(|| draw.one_of(&["openai", "x", ""]).into()),
             model: Some(match draw.below(3) {
-                0 => draw.text(12),
+                0 => draw.text(12).into(),
                 _ => draw
                     .one_of(&["a", "gpt-4o", "ab", "x", "us.a-v1:0", "a-2024-07-18"])
-                    .to_owned(),
+                    .into(),
             }),
-            service_tier: draw.once_in(3).then(|| "batch".to_owned()),
+            service_tier: draw.once_in(3).then(|| "batch".into()),
             audio_seconds: draw.once_in(3).then(|| number(draw).min(LONGEST)),
             usage: Usage {
                 prompt: tokens(draw),

@@ -407,7 +407,7 @@ fn hostile(n: u32) -> Record {
         },
         prompt: draw.text(),
         response: draw.text(),
-        model: draw.text(),
+        model: draw.text().map(Into::into),
         error_message: draw.text(),
         temperature: draw.float(),
         top_p: draw.float(),

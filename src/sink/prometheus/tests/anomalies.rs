@@ -36,7 +36,7 @@ fn took(seconds: i64) -> Header {
 fn request(pipeline: &str, seconds: i64) -> Record {
     Record::PipelineRequest(Box::new(PipelineRequest {
         header: took(seconds),
-        pipeline: Some(pipeline.to_owned()),
+        pipeline: Some(pipeline.into()),
         ..PipelineRequest::default()
     }))
 }
@@ -45,7 +45,7 @@ fn call(model: &str, seconds: i64, tokens: [Option<i64>; 2], counted: Counted) -
     let [prompt, completion] = tokens;
     Record::LlmCall(Box::new(LlmCall {
         header: took(seconds),
-        model: Some(model.to_owned()),
+        model: Some(model.into()),
         counted,
         usage: Usage {
             prompt,

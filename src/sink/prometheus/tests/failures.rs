@@ -26,14 +26,14 @@ fn failures_are_counted_by_what_they_mean_and_once() {
         Record::Retrieval(Box::new(Retrieval {
             header: header("bot"),
             status,
-            error_type: Some("ConnectionError".to_owned()),
+            error_type: Some("ConnectionError".into()),
             ..Retrieval::default()
         }))
     };
     let failed_request = Record::PipelineRequest(Box::new(PipelineRequest {
         header: header("bot"),
         status: Status::Error,
-        error_type: Some("500".to_owned()),
+        error_type: Some("500".into()),
         ..PipelineRequest::default()
     }));
     sink.observe(&[
@@ -73,7 +73,7 @@ fn requests_count_as_what_they_say_and_not_at_all_if_they_say_nothing() {
     let request = |matched, fallback| {
         Record::PipelineRequest(Box::new(PipelineRequest {
             header: header("mapper"),
-            framework: Some("GRI".to_owned()),
+            framework: Some("GRI".into()),
             matched,
             fallback,
             ..PipelineRequest::default()

@@ -40,8 +40,8 @@ fn cost() -> impl Strategy<Value = Option<Result<Cost, Unpriced>>> {
         Just(Some(Err(Unpriced::NoUsage))),
         (0..1000_u32).prop_map(|milli| Some(Ok(Cost {
             usd: f64::from(milli) / 1e3,
-            rule: String::new(),
-            version: String::new(),
+            rule: Default::default(),
+            version: Default::default(),
         }))),
     ]
 }
@@ -64,7 +64,7 @@ fn call() -> impl Strategy<Value = Record> {
             status,
             cost,
             retry_count,
-            model: Some(model),
+            model: Some(model.into()),
             call_type: if embedding {
                 CallType::Embedding
             } else {
@@ -201,7 +201,7 @@ fn stages_and_requests() {
             hits,
             status,
             counted,
-            rerank_model: rerank.then(|| "rerank-1".to_owned()),
+            rerank_model: rerank.then(|| "rerank-1".into()),
             best_score: Some(0.8),
             score_kind: Some(if rerank {
                 ScoreKind::Distance
@@ -230,13 +230,13 @@ fn stages_and_requests() {
         parse(true, Some(true)),
         parse(false, Some(true)),
         Record::CacheLookup(Box::new(CacheLookup {
-            cache: "embedding".to_owned(),
+            cache: "embedding".into(),
             hit: true,
             ..CacheLookup::default()
         })),
         Record::PipelineRequest(Box::new(PipelineRequest {
             header: header.clone(),
-            pipeline: Some("matching".to_owned()),
+            pipeline: Some("matching".into()),
             confidence: Some(0.9),
             ..PipelineRequest::default()
         })),

@@ -14,10 +14,10 @@ fn call(provider: &str, model: &str, service: &str, operation: &str) -> Record {
             service_name: Some(service.into()),
             ..Header::default()
         },
-        provider: Some(provider.to_owned()),
-        model: Some(model.to_owned()),
-        operation: Some(operation.to_owned()),
-        error_type: Some(operation.to_owned()),
+        provider: Some(provider.into()),
+        model: Some(model.into()),
+        operation: Some(operation.into()),
+        error_type: Some(operation.into()),
         ttft_ms: Some(5.0),
         usage: Usage {
             prompt: Some(7),
@@ -26,8 +26,8 @@ fn call(provider: &str, model: &str, service: &str, operation: &str) -> Record {
         },
         cost: Some(Ok(Cost {
             usd: 0.5,
-            rule: String::new(),
-            version: String::new(),
+            rule: Default::default(),
+            version: Default::default(),
         })),
         ..LlmCall::default()
     }))
@@ -142,8 +142,8 @@ fn impossible_numbers_feed_nothing() {
     bad.retry_count = Some(-1);
     bad.cost = Some(Ok(Cost {
         usd: -1.0,
-        rule: String::new(),
-        version: String::new(),
+        rule: Default::default(),
+        version: Default::default(),
     }));
     sink.observe(&[Record::LlmCall(bad)]);
     assert_eq!(
@@ -173,17 +173,17 @@ fn hostile_text_is_only_text() {
         sink.observe(&[
             call(text, text, text, text),
             Record::PipelineRequest(Box::new(PipelineRequest {
-                pipeline: Some(text.to_owned()),
-                framework: Some(text.to_owned()),
+                pipeline: Some(text.into()),
+                framework: Some(text.into()),
                 ..PipelineRequest::default()
             })),
             Record::CacheLookup(Box::new(CacheLookup {
-                cache: text.to_owned(),
+                cache: text.into(),
                 ..CacheLookup::default()
             })),
             Record::SttEvent(Box::new(SttEvent {
                 billed: true,
-                model: Some(text.to_owned()),
+                model: Some(text.into()),
                 audio_duration_seconds: Some(1.0),
                 ..SttEvent::default()
             })),
