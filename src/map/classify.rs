@@ -4,7 +4,7 @@
 //! presence of usage or a model (a chain that sums its calls is no call). Then what the attributes
 //! show. A bare HTTP client span is never a call, whichever host it talks to.
 
-use super::{dialect::DEFAULT, fields::Field, messages::Family, normal, read::Reading};
+use super::{dialect::DEFAULT, fields, fields::Field, messages::Family, normal, read::Reading};
 use crate::{otlp::value::utf8, record::Role};
 
 /// Kinds of work.
@@ -85,7 +85,8 @@ fn is_embedding_model(reading: &Reading<'_, '_>) -> bool {
         .iter()
         .find_map(|field| reading.text(*field));
     model.is_some_and(|model| {
-        let name = model.rsplit('/').next().unwrap_or_default().as_bytes();
+        let start = memchr::memrchr(b'/', model.as_bytes()).map_or(0, |slash| slash + 1);
+        let name = model.as_bytes().get(start..).unwrap_or_default();
         name.windows(5)
             .any(|part| matches!(part, [b'e' | b'E', ..]) && part.eq_ignore_ascii_case(b"embed"))
     })
@@ -94,7 +95,7 @@ fn is_embedding_model(reading: &Reading<'_, '_>) -> bool {
 /// The first kind that a dialect's own word names.
 fn said_kind(reading: &Reading<'_, '_>) -> Option<Kind> {
     reading.kinds().find_map(|(dialect, word)| {
-        let word = word.trim();
+        let word = fields::trim(&word);
         let entry = dialect.kinds.iter().find(|(known, _)| is_word(known, word));
         entry.map(|(_, kind)| *kind)
     })

@@ -7,24 +7,6 @@ use std::sync::Arc;
 
 use crate::record::Context;
 
-/// The columns; a column's place here is its number.
-const COLUMNS: [&str; 14] = [
-    "user_id",
-    "user_hash",
-    "session_id",
-    "task_id",
-    "company_id",
-    "review_id",
-    "meeting_id",
-    "agenda_id",
-    "request_id",
-    "collection_name",
-    "experiment",
-    "variant",
-    "environment",
-    "recording_id",
-];
-
 /// Attribute to column, in the order of preference within a column.
 pub const KEYS: &[(&str, &str)] = &[
     ("app.user_id", "user_id"),
@@ -97,13 +79,13 @@ pub fn of_member(name: &str) -> Option<u8> {
 
 /// The number of a column; `None` if no context column has that name.
 pub fn column(name: &str) -> Option<u8> {
-    let place = COLUMNS.iter().position(|column| *column == name)?;
+    let place = Context::COLUMNS.iter().position(|column| *column == name)?;
     u8::try_from(place).ok()
 }
 
 /// The slot of a column.
 pub fn slot(context: &mut Context, column: u8) -> Option<&mut Option<Arc<str>>> {
-    context.slot(COLUMNS.get(usize::from(column))?)
+    context.slot(Context::COLUMNS.get(usize::from(column))?)
 }
 
 #[cfg(test)]

@@ -281,6 +281,15 @@ impl Field {
     }
 }
 
+/// `str::trim`, which goes through characters at both ends even where there is nothing to do.
+#[inline]
+pub fn trim(text: &str) -> &str {
+    match text.as_bytes() {
+        [b'!'..=b'~'] | [b'!'..=b'~', .., b'!'..=b'~'] => text,
+        _ => text.trim(),
+    }
+}
+
 /// Nothing, blank text, or a mask.
 #[inline]
 pub fn is_blank(value: Value<'_>) -> bool {
@@ -410,7 +419,7 @@ pub fn json(value: Value<'_>) -> Option<serde_json::Value> {
 /// Words: an array, a JSON array as text, a comma-separated text, or one word.
 pub fn list(value: Value<'_>) -> Vec<String> {
     let words = |text: &str| -> Vec<String> {
-        let text = text.trim();
+        let text = trim(text);
         match serde_json::from_str::<Vec<String>>(text) {
             Ok(words) => words,
             Err(_) => text.split(',').map(str::to_owned).collect(),
@@ -424,7 +433,7 @@ pub fn list(value: Value<'_>) -> Vec<String> {
             .collect(),
         other => scalar(other).map(|text| words(&text)).unwrap_or_default(),
     };
-    let trimmed = found.into_iter().map(|word| match word.trim() {
+    let trimmed = found.into_iter().map(|word| match trim(&word) {
         trimmed if trimmed.len() == word.len() => word,
         trimmed => trimmed.to_owned(),
     });

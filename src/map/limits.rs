@@ -5,6 +5,8 @@
 
 use std::{borrow::Cow, fmt::Write as _};
 
+use super::fields;
+
 /// Prompt, answer, system prompt, query.
 pub const CONTENT_BYTES: usize = 256 * 1024;
 /// Earlier messages that a call's row names, the newest.
@@ -67,7 +69,7 @@ pub fn cut(text: String, max: usize) -> String {
 
 /// A name or id: at most `max` bytes in all, the last of them a hash where it was cut.
 pub fn name(text: &str, max: usize) -> Cow<'_, str> {
-    let text = text.trim();
+    let text = fields::trim(text);
     if text.len() <= max {
         return Cow::Borrowed(text);
     }

@@ -22,6 +22,8 @@ pub(super) enum Target {
         order: u16,
         sign: bool,
         own: bool,
+        /// It may make the span one of ours, whatever its dialect.
+        tells: bool,
     },
     Context {
         column: u8,
@@ -89,6 +91,8 @@ impl Lookup {
                         order,
                         sign,
                         own,
+                        // A database may be a vector store.
+                        tells: !own && (!field.is_general() || *field == Field::DbSystem),
                     },
                 );
             }

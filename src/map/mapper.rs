@@ -28,6 +28,8 @@ use crate::{
 /// Spans that are sorted by name together: as many as come at a time, and no more than take a few
 /// hundred KB.
 const SORTED_AT_ONCE: usize = 1024;
+/// The bits of a mark that tell which of them it is; the others are of the hash of its name.
+const PLACES: usize = SORTED_AT_ONCE - 1;
 
 /// Settings of the mapper.
 #[derive(Deserialize, Serialize, Clone, Debug)]
@@ -148,7 +150,8 @@ impl Mapper {
             for (span, group, received_at) in std::iter::once(first).chain(more) {
                 match span.read() {
                     Ok(span) => {
-                        order.push((FxBuildHasher.hash_one(span.name), read.len()));
+                        let name = FxBuildHasher.hash_one(span.name) as usize;
+                        order.push(name & !PLACES | read.len());
                         read.push((span, group, received_at));
                     }
                     Err(_) => out.rejected += 1,
@@ -160,7 +163,7 @@ impl Mapper {
             let start = out.spans.len();
             out.spans
                 .resize_with(start + read.len(), MappedSpan::default);
-            for (_, place) in order.drain(..) {
+            for place in order.drain(..).map(|mark| mark & PLACES) {
                 if let (Some((span, group, received_at)), Some(slot)) =
                     (read.get(place), out.spans.get_mut(start + place))
                 {

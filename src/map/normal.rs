@@ -3,7 +3,7 @@
 
 use smol_str::SmolStr;
 
-use super::limits;
+use super::{fields, limits};
 
 /// OTel's well-known providers, and two that it doesn't know yet but everybody sends.
 const PROVIDERS: [&str; 19] = [
@@ -169,9 +169,10 @@ pub fn provider_of_model(model: &str) -> Option<&'static str> {
 /// A model's name without the router's decoration: `openai/gpt-4o` of provider openai,
 /// `models/gemini-2.5-pro`.
 pub fn model(sent: &str, provider_name: Option<&str>) -> Option<SmolStr> {
-    let name = sent.trim();
+    let name = fields::trim(sent);
     let name = name.strip_prefix("models/").unwrap_or(name);
-    let name = match name.split_once('/') {
+    let slash = memchr::memchr(b'/', name.as_bytes());
+    let name = match slash.and_then(|at| Some((name.get(..at)?, name.get(at + 1..)?))) {
         Some((vendor, rest)) if !rest.is_empty() => {
             let vendor = provider(vendor);
             let own = provider_name.is_none_or(|known| vendor.as_deref() == Some(known));
@@ -252,7 +253,7 @@ pub fn db_system(sent: &str) -> SmolStr {
 /// True for stores that hold vectors and nothing else, however the name is spelled. Every span of
 /// every database passes here, so it allocates nothing.
 pub fn is_vector_store(sent: &str) -> bool {
-    let name = sent.trim();
+    let name = fields::trim(sent);
     let others = ["chromadb", "milvusdb"];
     let mut names = VECTOR_STORES.iter().chain(&others);
     names.any(|known| known.eq_ignore_ascii_case(name))

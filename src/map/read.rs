@@ -119,13 +119,13 @@ impl<'a> Scratch<'a> {
                 order,
                 sign,
                 own,
+                tells,
             } => {
                 if sign {
                     self.signs |= 1 << dialect;
                 }
                 if self.hits.len() < MOST_HITS && field.can_hold(value) {
-                    // A database may be a vector store.
-                    self.special |= !own && (!field.is_general() || field == Field::DbSystem);
+                    self.special |= tells;
                     self.hits.push(Hit {
                         field,
                         dialect,

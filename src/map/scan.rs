@@ -152,6 +152,27 @@ impl<'a> Scan<'a> {
 /// there is none.
 #[inline]
 fn plain(text: &[u8]) -> usize {
+    // Keys and ids end within these.
+    let (short, long) = text.split_at(text.len().min(16));
+    let found = first_odd(short);
+    match found < short.len() {
+        true => found,
+        false => short.len() + long_plain(long),
+    }
+}
+
+#[inline(never)]
+fn long_plain(text: &[u8]) -> usize {
+    let is_odd = |byte: &u8| (*byte == b'"') | (*byte == b'\\') | (*byte < b' ');
+    // Nothing is decided within a block: the compiler looks at many bytes at once.
+    let is_plain = |block: &&[u8; 32]| !block.iter().fold(false, |any, byte| any | is_odd(byte));
+    let blocks = text.as_chunks().0.iter().take_while(is_plain).count();
+    blocks * 32 + first_odd(text.get(blocks * 32..).unwrap_or_default())
+}
+
+/// The same, a word at a time.
+#[inline]
+fn first_odd(text: &[u8]) -> usize {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const TOPS: u64 = ONES << 7;
     // The top bit of each byte that is smaller than `low`, which is at most 128; what stands after

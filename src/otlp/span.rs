@@ -186,6 +186,11 @@ impl<'a> SpanView<'a> {
         let (mut trace_id, mut span_id): (&[u8], &[u8]) = (&[], &[]);
         let mut at = span.head(&mut trace_id, &mut span_id);
         let mut fields = Fields::from(body, at);
+        while fields.tagged(9 << 3 | 2).is_some() {}
+        if fields.position() > at {
+            span.attributes.grow(at, fields.position());
+            at = fields.position();
+        }
         while let Some(field) = fields.next() {
             match field? {
                 (9, _) => span.attributes.grow(at, fields.position()),

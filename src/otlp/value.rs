@@ -72,6 +72,13 @@ impl<'a> Value<'a> {
                 None => Self::parse_any(body),
             },
             [0x18, int @ ..0x80] => Some(Value::Int(i64::from(int))),
+            [0x18, low @ 0x80..=0xff, high @ ..0x80] => {
+                Some(Value::Int(i64::from(low & 0x7f) | i64::from(high) << 7))
+            }
+            [0x21, ref bits @ ..] => match bits.try_into() {
+                Ok(bits) => Some(Value::Double(f64::from_le_bytes(bits))),
+                Err(_) => Self::parse_any(body),
+            },
             _ => Self::parse_any(body),
         }
     }
@@ -154,15 +161,16 @@ impl<'a> Value<'a> {
 #[derive(Debug, Clone)]
 pub struct Attributes<'a> {
     fields: Fields<'a>,
-    number: u32,
+    /// One byte: the number of the field, and wire type 2.
+    tag: u8,
 }
 
 impl<'a> Attributes<'a> {
-    /// Field `number` of the message `body` is the repeated `KeyValue`.
-    pub fn new(body: &'a [u8], number: u32) -> Self {
+    /// Field `number`, at most 15, of the message `body` is the repeated `KeyValue`.
+    pub fn new(body: &'a [u8], number: u8) -> Self {
         Self {
             fields: Fields::new(body),
-            number,
+            tag: number << 3 | 2,
         }
     }
 
@@ -185,14 +193,15 @@ impl<'a> Attributes<'a> {
     #[inline(always)]
     pub fn read(&mut self) -> Option<(&'a [u8], Value<'a>)> {
         loop {
-            match self.fields.next()? {
-                Ok((number, Wire::Bytes(body))) if number == self.number => {
-                    if let Some(pair) = key_value(body) {
-                        return Some(pair);
-                    }
-                }
-                Ok(_) => {}
-                Err(_) => return None,
+            let body = match self.fields.tagged(self.tag) {
+                Some(body) => body,
+                None => match self.fields.next()?.ok()? {
+                    (number, Wire::Bytes(body)) if number == u32::from(self.tag >> 3) => body,
+                    _ => continue,
+                },
+            };
+            if let Some(pair) = key_value(body) {
+                return Some(pair);
             }
         }
     }

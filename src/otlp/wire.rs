@@ -41,8 +41,8 @@ pub fn fetch(bytes: &[u8]) {
 #[derive(Debug, Clone)]
 pub struct Fields<'a> {
     buf: &'a [u8],
+    /// At the end once anything failed.
     pos: usize,
-    failed: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -55,11 +55,7 @@ impl<'a> Fields<'a> {
     /// Reads `buf` from `pos` on, where a field begins.
     #[inline]
     pub(super) fn from(buf: &'a [u8], pos: usize) -> Self {
-        Self {
-            buf,
-            pos,
-            failed: false,
-        }
+        Self { buf, pos }
     }
 
     /// Bytes read so far: between two fields, where the next one begins.
@@ -69,8 +65,8 @@ impl<'a> Fields<'a> {
 
     #[cold]
     fn fail(&mut self, what: &'static str) -> Malformed {
-        self.failed = true;
-        Malformed { what, at: self.pos }
+        let at = std::mem::replace(&mut self.pos, self.buf.len());
+        Malformed { what, at }
     }
 
     /// Nearly all varints of a request (tags, lengths, small numbers) are one byte or two.
@@ -164,25 +160,29 @@ impl<'a> Fields<'a> {
     /// Most fields have a short tag and a body that isn't long: text, ids, attributes.
     #[inline]
     fn short(&mut self) -> Option<(u32, Wire<'a>)> {
-        let [tag, low, rest @ ..] = self.buf.get(self.pos..)? else {
-            return None;
-        };
+        let tag = *self.buf.get(self.pos)?;
         // Wire type 2; number 0 is for the other way to refuse.
-        if tag & 0x87 != 2 || *tag < 8 {
+        if tag & 0x87 != 2 || tag < 8 {
             return None;
         }
-        let mut len = usize::from(*low);
-        let mut rest = rest;
-        if len >= 0x80 {
-            let [high @ ..0x80, after @ ..] = rest else {
-                return None;
-            };
-            len = len & 0x7f | usize::from(*high) << 7;
-            rest = after;
-        }
-        let (body, after) = rest.split_at_checked(len)?;
-        self.pos = self.buf.len() - after.len();
+        let body = self.tagged(tag)?;
         Some((u32::from(tag >> 3), Wire::Bytes(body)))
+    }
+
+    /// The body of the next field, if it has this tag, of one byte and wire type 2, and isn't long.
+    #[inline]
+    pub(super) fn tagged(&mut self, tag: u8) -> Option<&'a [u8]> {
+        let (body, after) = match *self.buf.get(self.pos..)? {
+            [first, len @ ..0x80, ref rest @ ..] if first == tag => {
+                rest.split_at_checked(usize::from(len))?
+            }
+            [first, low, high @ ..0x80, ref rest @ ..] if first == tag => {
+                rest.split_at_checked(usize::from(low & 0x7f) | usize::from(high) << 7)?
+            }
+            _ => return None,
+        };
+        self.pos = self.buf.len() - after.len();
+        Some(body)
     }
 
     #[inline(never)]
@@ -214,11 +214,11 @@ impl<'a> Iterator for Fields<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.failed {
-            return None;
-        }
         if let Some(field) = self.short() {
             return Some(Ok(field));
+        }
+        if self.pos == self.buf.len() {
+            return None;
         }
         self.field().transpose()
     }

@@ -44,12 +44,15 @@ pub(super) fn write(out: &mut Vec<u8>, usd: f64) {
 fn shortest(number: f64) -> (u64, i32) {
     let mut buffer = zmij::Buffer::new();
     let text = buffer.format_finite(number);
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, ""));
-    let mut exponent: i32 = exponent.parse().unwrap_or_default();
-    let (mut decimal, mut is_part) = (0u64, false);
-    for byte in mantissa.bytes() {
+    let (mut decimal, mut exponent, mut is_part) = (0u64, 0i32, false);
+    for (at, byte) in text.bytes().enumerate() {
         match byte {
             b'.' => is_part = true,
+            b'e' => {
+                let said: Option<i32> = text.get(at + 1..).and_then(|said| said.parse().ok());
+                exponent += said.unwrap_or_default();
+                break;
+            }
             // At most 17 digits, and 19 fit.
             digit => {
                 decimal = decimal

@@ -55,12 +55,18 @@ pub(super) use kind;
 pub(in crate::store) struct Row<'o>(pub(super) &'o mut Vec<u8>);
 
 impl Row<'_> {
+    /// A field of `BYTES` bytes: with its length, which is put before it, it has `WIDTH`.
     #[inline]
-    fn field<const N: usize>(&mut self, bytes: Option<[u8; N]>) {
-        match bytes {
-            Some(bytes) => self.bytes(&bytes),
-            None => self.0.extend_from_slice(&NULL),
-        }
+    fn field<const BYTES: usize, const WIDTH: usize>(&mut self, bytes: Option<[u8; BYTES]>) {
+        const { assert!(WIDTH == BYTES + 4) };
+        let Some(bytes) = bytes else {
+            return self.0.extend_from_slice(&NULL);
+        };
+        let mut field = [0; WIDTH];
+        let (length, rest) = field.split_at_mut(4);
+        length.copy_from_slice(&(BYTES as i32).to_be_bytes());
+        rest.copy_from_slice(&bytes);
+        self.0.extend_from_slice(&field);
     }
 
     #[inline]
@@ -81,10 +87,16 @@ impl Row<'_> {
     pub fn text(&mut self, text: Option<&str>) {
         match text {
             None => self.0.extend_from_slice(&NULL),
-            Some(text) if !has_nul(text.as_bytes()) => {
-                self.bytes(text.as_bytes());
-            }
-            Some(text) => self.bytes(text.replace('\0', "\u{FFFD}").as_bytes()),
+            Some(text) => self.clean(text),
+        }
+    }
+
+    #[inline(never)]
+    fn clean(&mut self, text: &str) {
+        self.0.reserve(4 + text.len());
+        match has_nul(text.as_bytes()) {
+            false => self.bytes(text.as_bytes()),
+            true => self.bytes(text.replace('\0', "\u{FFFD}").as_bytes()),
         }
     }
 
@@ -100,52 +112,50 @@ impl Row<'_> {
     /// A trace id in hex.
     #[inline]
     pub fn trace(&mut self, id: TraceId) {
-        self.bytes(&id.hex());
+        self.field::<32, 36>(Some(id.hex()));
     }
 
     /// A span id in hex.
     #[inline]
     pub fn span(&mut self, id: impl Into<Option<SpanId>>) {
-        self.field(id.into().map(|id| id.hex()));
+        self.field::<16, 20>(id.into().map(|id| id.hex()));
     }
 
     /// `trace_id-span_id`
     #[inline]
     pub fn key(&mut self, key: impl Into<Option<SpanKey>>) {
-        match key.into() {
-            Some(key) => {
-                self.length(49);
-                self.0.extend_from_slice(&key.trace_id.hex());
-                self.0.push(b'-');
-                self.0.extend_from_slice(&key.span_id.hex());
-            }
-            None => self.0.extend_from_slice(&NULL),
-        }
+        self.field::<49, 53>(key.into().map(|key| {
+            let mut text = [b'-'; 49];
+            let (trace, rest) = text.split_at_mut(32);
+            trace.copy_from_slice(&key.trace_id.hex());
+            rest[1..].copy_from_slice(&key.span_id.hex());
+            text
+        }));
     }
 
     /// A whole number.
     #[inline]
     pub fn int(&mut self, int: impl Into<Option<i64>>) {
-        self.field(int.into().map(i64::to_be_bytes));
+        self.field::<8, 12>(int.into().map(i64::to_be_bytes));
     }
 
     /// A number; NULL if it is not finite.
     #[inline]
     pub fn float(&mut self, float: impl Into<Option<f64>>) {
-        self.field(float.into().and_then(finite).map(f64::to_be_bytes));
+        self.field::<8, 12>(float.into().and_then(finite).map(f64::to_be_bytes));
     }
 
     /// True or false.
     #[inline]
     pub fn flag(&mut self, flag: impl Into<Option<bool>>) {
-        self.field(flag.into().map(|flag| [u8::from(flag)]));
+        self.field::<1, 5>(flag.into().map(|flag| [u8::from(flag)]));
     }
 
     /// Unix ns, kept to the microsecond.
     #[inline]
     pub fn time(&mut self, ns: impl Into<Option<i64>>) {
         let micros = |ns: i64| ns.div_euclid(1000) - EPOCH_MICROS;
-        self.field(ns.into().map(|ns| micros(ns).to_be_bytes()));
+        self.field::<8, 12>(ns.into().map(|ns| micros(ns).to_be_bytes()));
     }
 
     /// USD; NULL if it is not finite.
