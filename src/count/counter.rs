@@ -199,6 +199,7 @@ impl Counter {
     pub fn count(&mut self, spans: &mut Vec<MappedSpan>) -> Counted {
         let mut counted = Counted::default();
         let mut fresh = Vec::with_capacity(spans.len());
+        counted.records.reserve(spans.len());
         let mut touched = self.admit(spans, &mut fresh, &mut counted);
         self.settle_answers(&mut touched);
         for trace_id in touched {
@@ -219,7 +220,6 @@ impl Counter {
         }
         let mut contexts = Filled::default();
         let mut last = None;
-        counted.records.reserve(fresh.len());
         for (key, place, mut record) in fresh {
             // The spans of a trace mostly come together.
             let family = match last {

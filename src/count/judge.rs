@@ -3,16 +3,18 @@
 
 use std::sync::Arc;
 
+use smallvec::smallvec;
+
 use super::{
     Counted,
     family::{Family, Node, Sums},
-    rule::{self, Verdicts},
+    rule::{self, Places, Verdicts},
 };
 use crate::record::{Amendment, Change, Context, Link, PipelineRequest, Record, SpanKey, TraceId};
 
 /// Marks the spans that stand above a row.
 fn mark_ties(family: &mut Family) {
-    let mut above = vec![false; family.nodes.len()];
+    let mut above: Places<bool> = smallvec![false; family.nodes.len()];
     for (place, node) in family.nodes.iter() {
         if node.facts.is_some() {
             rule::mark_above(family, place, &mut above);
@@ -28,7 +30,7 @@ pub(super) fn amend(trace_id: TraceId, family: &mut Family, out: &mut Counted) {
     let verdicts = rule::verdicts(family);
     mark_ties(family);
     let is_genai = family.is_genai();
-    let mut order: Vec<usize> = (0..family.nodes.len()).collect();
+    let mut order: Places<usize> = (0..family.nodes.len()).collect();
     order.sort_unstable_by_key(|&place| family.nodes.id(place));
     for &place in &order {
         let has_rows = family.nodes.at(place).has_rows;

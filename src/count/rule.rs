@@ -3,6 +3,7 @@
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use rustc_hash::FxHashSet;
+use smallvec::{SmallVec, smallvec};
 
 use super::family::{Facts, Family, Kind, Sums, Tokens};
 use crate::record::{Counted, NotCounted, Role, Stage};
@@ -11,8 +12,11 @@ use crate::record::{Counted, NotCounted, Role, Stage};
 /// is taken for a wrapper: only a trace of thousands of calls inside one another has so many.
 const MOST_STEPS: usize = 1 << 20;
 
+/// Something of the span at each place. That of most traces takes no memory of its own.
+pub(super) type Places<T> = SmallVec<[T; 16]>;
+
 /// The verdict on the span at each place; `None` on one that has no row that can count.
-pub(super) type Verdicts = Vec<Option<Counted>>;
+pub(super) type Verdicts = Places<Option<Counted>>;
 
 /// Places of the spans of one kind directly inside another of that kind, by its place.
 type Inner = BTreeMap<usize, Vec<usize>>;
@@ -20,8 +24,8 @@ type Inner = BTreeMap<usize, Vec<usize>>;
 /// The verdict on every span with a row that can count.
 pub(super) fn verdicts(family: &Family) -> Verdicts {
     let nodes = &family.nodes;
-    let mut verdicts = vec![None; nodes.len()];
-    let mut above_usage = vec![false; nodes.len()];
+    let mut verdicts: Verdicts = smallvec![None; nodes.len()];
+    let mut above_usage: Places<bool> = smallvec![false; nodes.len()];
     let mut inner_of = Inner::new();
     for (place, node) in nodes.iter() {
         let Some(facts) = &node.facts else { continue };

@@ -211,7 +211,7 @@ fn hit(json: &Json) -> Score {
 /// The scores of the first hit's kind, in their order.
 fn scores(hits: &[Score]) -> (Option<ScoreKind>, Vec<f64>) {
     let mut kind = None;
-    let mut scores = Vec::new();
+    let mut scores = Vec::with_capacity(hits.len().min(limits::SCORES));
     for hit in hits.iter().take(limits::SCORES) {
         let (this, score) = match hit {
             Score::Similarity(score) => (ScoreKind::Similarity, *score),

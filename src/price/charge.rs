@@ -112,7 +112,7 @@ pub(super) fn call(rule: &Rule, usage: &Usage, seconds: Option<f64>) -> Result<C
     let input = usage.prompt.unwrap_or(0).max(0);
     let tokens = Tokens {
         input,
-        lines: Vec::new(),
+        lines: Vec::with_capacity(4),
     };
     let tokens = tokens.whole(("input", input, &rates.input), &input_parts(rates, usage))?;
     let output = usage.completion.unwrap_or(0).max(0);
