@@ -184,7 +184,6 @@ fn same_usage(a: &Tokens, b: &Tokens) -> bool {
 }
 
 /// What the rows of a trace's requests say of the counted rows below each: places, in their order.
-#[derive(Default)]
 pub(super) struct RequestSums(Vec<(usize, Sums)>);
 
 impl RequestSums {
