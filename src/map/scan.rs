@@ -238,6 +238,22 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_string_is_found_wherever_it_is() {
+        for length in 0..120 {
+            let mut bytes = vec![b'a'; length];
+            assert_eq!(plain(&bytes), length);
+            for at in 0..length {
+                for odd in [b'"', b'\\', 0, 0x1f] {
+                    bytes[at] = odd;
+                    assert_eq!(plain(&bytes), at, "{odd} of {length}");
+                }
+                bytes[at] = 0xed;
+                assert_eq!(plain(&bytes), length);
+            }
+        }
+    }
+
+    #[test]
     fn scalars_are_told_apart() {
         let mut json = Scan::new(br#" "a\"b" true false null 1.5e1 [1]"#).unwrap();
         for scalar in [Scalar::Other; 3] {
