@@ -171,11 +171,12 @@ impl Intake {
     }
 }
 
-/// How long to wait before a spool that had no room is asked again. A small one is empty in less
-/// than the five seconds that are right for others; the store must not wait for senders that wait
-/// for it.
+/// How long to wait before a spool that had no room is asked again: a quarter of what the quickest
+/// store takes to empty it, since no store must wait for senders that wait for it; at most the five
+/// seconds that are right for all but small ones.
 fn retry_after(max_bytes: u64) -> Duration {
-    Duration::from_secs((max_bytes / DRAINED_IN_A_SECOND).clamp(1, 5))
+    let emptied_in = Duration::from_millis(max_bytes / (DRAINED_IN_A_SECOND / 1000));
+    (emptied_in / 4).clamp(Duration::from_millis(100), Duration::from_secs(5))
 }
 
 fn unix_ns(time: SystemTime) -> i64 {
@@ -191,8 +192,8 @@ mod tests {
 
     #[test]
     fn a_small_spool_is_asked_again_soon() {
-        for (max_bytes, seconds) in [(1 << 20, 1), (64 << 20, 1), (200 << 20, 3), (4 << 30, 5)] {
-            assert_eq!(retry_after(max_bytes), Duration::from_secs(seconds));
+        for (mib, ms) in [(1, 100), (64, 250), (512, 2_000), (4096, 5_000)] {
+            assert_eq!(retry_after(mib << 20), Duration::from_millis(ms));
         }
     }
 }

@@ -158,7 +158,8 @@ impl Outcome {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, content_type);
         if let Outcome::Refused { retry_after, .. } = self {
-            let seconds = retry_after.as_secs().max(1);
+            // Whole ones only.
+            let seconds = retry_after.as_secs_f64().ceil() as u64;
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::METHOD_NOT_ALLOWED {
