@@ -5,7 +5,6 @@
 //! joins them to the call is the trace and span id; an event without them has no call.
 
 use rustc_hash::FxHashMap;
-
 use smol_str::SmolStr;
 
 use super::{

@@ -1,16 +1,15 @@
 //! The TOML table. `config/prices.toml` says in its head what each key means.
 
-use smol_str::{SmolStr, format_smolstr};
-
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use smol_str::{SmolStr, format_smolstr};
 
 /// Beyond this a rate (USD for a million tokens, a second, a query) is a mistake, and sums of it may
 /// not be numbers.
 const MOST_USD: f64 = 1e9;
-use rustc_hash::FxHashMap;
-use serde::{Deserialize, Serialize};
 
 /// What is wrong with a table.
 #[derive(Debug, thiserror::Error)]

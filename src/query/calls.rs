@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use smol_str::SmolStr;
 use sqlx::Row;
 
-use super::{Sql, rows};
+use super::{Sql, name, rows};
 use crate::{
     record::{
         CallType, Counted, LlmCall, NotCounted, Role, SpanId, SpanKey, Status, TraceId, Usage,
@@ -122,14 +122,11 @@ async fn read(pool: &Pool, sql: &Sql, bound: String) -> Result<Vec<StoredCall>, 
         let metadata: Value = metadata
             .and_then(|text| serde_json::from_str(&text).ok())
             .unwrap_or_default();
-        let word = |name: &str| metadata[name].as_str().map(str::to_owned);
         let billing = &metadata["spanledger.billing"];
-        let name =
-            |at| Ok::<_, sqlx::Error>(row.try_get::<Option<String>, _>(at)?.map(SmolStr::from));
         let mut call = LlmCall {
-            provider: name(7)?,
-            model: name(8)?,
-            response_model: name(9)?,
+            provider: name(row, 7)?,
+            model: name(row, 8)?,
+            response_model: name(row, 9)?,
             usage: Usage {
                 prompt: row.try_get(10)?,
                 completion: row.try_get(11)?,
@@ -144,9 +141,9 @@ async fn read(pool: &Pool, sql: &Sql, bound: String) -> Result<Vec<StoredCall>, 
             audio_seconds: row.try_get(16)?,
             reported_cost: row.try_get(18)?,
             service_tier: billing["service_tier"].as_str().map(SmolStr::from),
-            operation: name(25)?,
-            error_type: name(26)?,
-            response_id: word("gen_ai.response.id").map(SmolStr::from),
+            operation: name(row, 25)?,
+            error_type: name(row, 26)?,
+            response_id: metadata["gen_ai.response.id"].as_str().map(SmolStr::from),
             ..LlmCall::default()
         };
         let id = |at: usize| row.try_get::<Option<String>, _>(at);
@@ -173,10 +170,8 @@ async fn read(pool: &Pool, sql: &Sql, bound: String) -> Result<Vec<StoredCall>, 
         call.status = status
             .and_then(|word| Status::parse(&word))
             .unwrap_or_default();
-        let role = word("spanledger.role");
-        call.role = role
-            .and_then(|word| Role::parse(&word))
-            .unwrap_or(Role::Call);
+        let role = metadata["spanledger.role"].as_str();
+        call.role = role.and_then(Role::parse).unwrap_or(Role::Call);
         StoredCall {
             id: row.try_get(0)?,
             call,

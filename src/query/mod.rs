@@ -24,6 +24,9 @@ pub mod landed;
 pub mod speech;
 pub mod summary;
 
+use smol_str::SmolStr;
+use sqlx::{ColumnIndex, Decode, Row, Type};
+
 /// Runs a statement on whichever store it is and reads each row by column number. `$sql` has a
 /// text for each store.
 macro_rules! rows {
@@ -47,6 +50,16 @@ macro_rules! rows {
     };
 }
 use rows;
+
+/// A name in a row; `None` for NULL.
+fn name<'r, R>(row: &'r R, at: usize) -> Result<Option<SmolStr>, sqlx::Error>
+where
+    R: Row,
+    usize: ColumnIndex<R>,
+    Option<String>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    Ok(row.try_get::<Option<String>, _>(at)?.map(SmolStr::from))
+}
 
 /// A statement for each store.
 struct Sql {

@@ -1,10 +1,9 @@
 //! Stored events of transcriptions that are billed, to price them again.
 
 use serde_json::json;
-use smol_str::SmolStr;
 use sqlx::Row;
 
-use super::{Sql, calls::Cursor, rows};
+use super::{Sql, calls::Cursor, name, rows};
 use crate::{
     record::{SpanId, SttEvent, TraceId},
     store::Pool,
@@ -55,11 +54,9 @@ const AFTER: Sql = Sql {
 pub async fn after(pool: &Pool, cursor: &Cursor) -> Result<Vec<StoredSpeech>, sqlx::Error> {
     let bound = json!({ "at": cursor.at(), "id": cursor.id }).to_string();
     Ok(rows!(pool, AFTER, &bound, |row| Ok({
-        let name =
-            |at| Ok::<_, sqlx::Error>(row.try_get::<Option<String>, _>(at)?.map(SmolStr::from));
         let mut event = SttEvent {
-            provider: name(4)?,
-            model: name(5)?,
+            provider: name(row, 4)?,
+            model: name(row, 5)?,
             audio_duration_seconds: row.try_get(6)?,
             billed: true,
             ..SttEvent::default()

@@ -35,9 +35,6 @@ words!(
     }
 );
 
-/// The records of a span: mostly one.
-pub type Records = SmallVec<[Record; 1]>;
-
 /// One span after mapping. Every valid span of a payload gives one, so that counting sees the
 /// whole tree; most carry nothing but their place in it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -56,8 +53,8 @@ pub struct MappedSpan {
     pub is_genai: bool,
     /// Context that stands on it; `None` if none does.
     pub context: Option<Arc<Context>>,
-    /// Its records: none for most, several for a span with several speech events. A root span
+    /// Its records: mostly none or one, several for a span with several speech events. A root span
     /// that is no stage itself brings a `PipelineRequest`; counting drops it again if nothing of
     /// ours lies below it and nothing on it is GenAI's.
-    pub records: Records,
+    pub records: SmallVec<[Record; 1]>,
 }

@@ -40,7 +40,7 @@ pub use id::{SpanId, SpanKey, TraceId};
 pub use json_parse::JsonParse;
 pub use link::{Amendment, CallContent, Change, Link};
 pub use llm_call::{CallType, Counted, LlmCall, NotCounted, Severity, Status};
-pub use mapped::{MappedSpan, Records, Role};
+pub use mapped::{MappedSpan, Role};
 pub use origin::Origin;
 pub use pipeline_request::{PipelineRequest, Stage, StageTimes};
 pub use retrieval::{Retrieval, ScoreKind};
