@@ -1,8 +1,8 @@
 //! `spanledger load` and `spanledger verify`: books that find what is missing.
 
+mod retries;
+
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpListener,
     path::Path,
     process::Output,
     time::{Duration, Instant},
@@ -269,104 +269,6 @@ fn a_killed_sender_leaves_honest_books() {
     let (code, verdict) = verify(folder.path(), &[], &ledger);
     assert_eq!(code, 0, "{verdict:#}");
     assert!(verdict["acked"].as_u64() >= Some(2000), "{verdict:#}");
-    assert!(service.stop().success());
-}
-
-/// A server that says no, then yes: HTTP/1.1 by hand. Gives when each request came.
-fn refusing_http(answers: Vec<String>) -> (String, std::thread::JoinHandle<Vec<Instant>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let server = std::thread::spawn(move || {
-        let mut came = Vec::new();
-        let (stream, _) = listener.accept().unwrap();
-        let mut reader = BufReader::new(stream);
-        for answer in answers {
-            let (mut line, mut length) = (String::new(), 0);
-            while line != "\r\n" {
-                line.clear();
-                assert!(reader.read_line(&mut line).unwrap() > 0, "the sender left");
-                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap();
-                }
-            }
-            std::io::copy(
-                &mut Read::by_ref(&mut reader).take(length),
-                &mut std::io::sink(),
-            )
-            .unwrap();
-            came.push(Instant::now());
-            let stream = reader.get_mut();
-            stream.write_all(answer.as_bytes()).unwrap();
-        }
-        came
-    });
-    (address, server)
-}
-
-/// Scenario: a server refuses with `Retry-After`, then without, takes a request in part, and
-/// rejects one for good.
-/// Guarantees: it is sent again, not before it was told; what is rejected is not, and is counted.
-#[test]
-fn http_refusals_are_answered_by_the_rules() {
-    let answer = |head: &str, body: &str| {
-        let length = body.len();
-        format!("HTTP/1.1 {head}\r\nContent-Length: {length}\r\n\r\n{body}")
-    };
-    let partial = r#"{"partialSuccess": {"rejectedSpans": "3", "errorMessage": "a bad id"}}"#;
-    let (address, server) = refusing_http(vec![
-        answer("503 Service Unavailable\r\nRetry-After: 1", ""),
-        answer("429 Too Many Requests", "busy"),
-        answer("200 OK", "{}"),
-        answer("200 OK", partial),
-        answer("400 Bad Request", "broken"),
-    ]);
-    let folder = Folder::new("refusing");
-    let mut plan = plan(&address, Protocol::HttpJson);
-    plan.connections = 1;
-    plan.batch = 10;
-    plan.amount = Amount::Spans(30);
-    let (report, _) = send(folder.path(), plan).join();
-    let came = server.join().unwrap();
-    assert!(came[1] - came[0] >= Duration::from_secs(1));
-    assert_eq!(
-        (report.sent, report.acked, report.rejected, report.retries),
-        (30, 17, 13, 2)
-    );
-    assert_eq!(report.unanswered, 0);
-    assert!(report.last_failure.unwrap().contains("400"));
-}
-
-/// Scenario: the service's spool has no room, over gRPC: it refuses with `RetryInfo`; then the
-/// store comes, and with it room.
-/// Guarantees: the load waits as long as it was told, and in the end all is acked and stored.
-#[test]
-fn grpc_refusals_are_answered_by_the_rules() {
-    let folder = Folder::new("full");
-    let database = database();
-    database.refuse(true);
-    let url = database.url();
-    let env = [
-        ("SPANLEDGER_STORE_URL", &*url),
-        ("SPANLEDGER_SPOOL__MAX_BYTES", "2000000"),
-    ];
-    let service = Service::start_with(folder.path(), &env);
-    let mut plan = plan(&service.grpc, Protocol::Grpc);
-    plan.batch = 512;
-    plan.amount = Amount::Spans(6000);
-    let sending = send(folder.path(), plan);
-    let refused = ["refused", "grpc"];
-    let started = Instant::now();
-    while service.metric("spanledger_receive_requests_total", &refused) == 0.0 {
-        assert!(started.elapsed() < Duration::from_secs(60));
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    database.refuse(false);
-    let (report, ledger) = sending.join();
-    assert!(report.is_all_acked() && report.retries > 0, "{report:?}");
-    // The service asks for one second.
-    assert!(report.ack_ms.max.unwrap() >= 1000.0, "{report:?}");
-    let (code, verdict) = verify(folder.path(), &env[..1], &ledger);
-    assert_eq!(code, 0, "{verdict:#}");
     assert!(service.stop().success());
 }
 
