@@ -310,7 +310,12 @@ impl Counter {
                     touched.push(trace_id);
                 }
             }
-            family.nodes.tie();
+        }
+        // Once for each trace, however its spans are mixed with those of others.
+        for trace_id in &touched {
+            if let Some((_, family)) = self.families.get_mut(trace_id) {
+                family.nodes.tie();
+            }
         }
         for (answer, key) in shown {
             self.answers.add(answer, key);

@@ -10,8 +10,8 @@ use crate::record::{
     StageTimes, Usage,
 };
 
-/// Ancestors are followed this far up; also what ends a cycle of parent ids.
-const MAX_DEPTH: usize = 256;
+/// Ancestors are followed this far up; also what ends a longer ring of parent ids.
+pub(super) const MAX_DEPTH: usize = 256;
 
 /// Ids of answers shorter than this are no provider's.
 const SHORTEST_ANSWER_ID: usize = 8;
@@ -287,7 +287,8 @@ impl Family {
             .map(|(above, _)| self.nodes.id(above))
     }
 
-    /// True if a span's parent is not known: part of the trace is elsewhere, or still to come.
+    /// True if a span's parent is not known: part of the trace is elsewhere, or still to come. (Or it
+    /// is no parent; see [`Nodes::tie`].)
     pub fn has_orphan(&self) -> bool {
         self.nodes
             .values()

@@ -3,7 +3,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::family::Node;
+use super::family::{MAX_DEPTH, Node};
 use crate::record::SpanId;
 
 /// Up to this many spans are looked through one by one.
@@ -73,14 +73,39 @@ impl Nodes {
         place
     }
 
-    /// Finds the parents of those that came before them, or with them.
+    /// Finds the parents of those that came before them, or with them. Spans that name themselves or
+    /// one another as parents stand in a ring: its span with the least id has no parent then,
+    /// whichever came first, since two that are each above the other would both be wrappers.
     pub fn tie(&mut self) {
         for place in 0..self.list.len() {
             let node = self.at(place);
             if node.above.is_none()
                 && let Some(parent) = node.parent
+                && let Some(above) = self.place(&parent)
             {
-                self.at_mut(place).above = self.place(&parent);
+                self.at_mut(place).above = Some(above);
+                self.cut_ring(place);
+            }
+        }
+    }
+
+    /// Takes away a parent, if this one was tied to somebody below it.
+    fn cut_ring(&mut self, place: usize) {
+        let mut least = place;
+        let mut next = self.at(place).above;
+        for _ in 0..MAX_DEPTH {
+            match next {
+                None => return,
+                Some(above) if above == place => {
+                    self.at_mut(least).above = None;
+                    return;
+                }
+                Some(above) => {
+                    if self.ids[above] < self.ids[least] {
+                        least = above;
+                    }
+                    next = self.at(above).above;
+                }
             }
         }
     }
@@ -143,5 +168,38 @@ mod tests {
             assert!(nodes.get_mut(&id(n + 1)).is_none());
         }
         assert!(nodes.values().all(|node| node.is_genai));
+    }
+
+    /// Scenario: spans that are their own parents, and rings of two and three with a span below, in
+    /// every order, tied one by one or all at once.
+    /// Guarantees: the ring is open above its least id, and all others are tied as they say.
+    #[test]
+    fn rings_are_cut_above_the_least_id_whatever_comes_first() {
+        let orders = [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1], [1, 3, 0, 2]];
+        for (parents, root) in [([0, 0, 1, 2], 0), ([1, 0, 1, 2], 0), ([1, 2, 0, 2], 0)] {
+            for order in orders {
+                for is_at_once in [false, true] {
+                    let mut nodes = Nodes::default();
+                    for n in order {
+                        let parent = Some(id(parents[n]));
+                        let node = Node {
+                            parent,
+                            ..Node::default()
+                        };
+                        nodes.push(id(n), node);
+                        if !is_at_once {
+                            nodes.tie();
+                        }
+                    }
+                    nodes.tie();
+                    nodes.tie();
+                    for n in order {
+                        let above = nodes.get(&id(n)).unwrap().above.map(|at| nodes.id(at));
+                        let expected = (n != root).then(|| id(parents[n]));
+                        assert_eq!(above, expected, "{parents:?} {order:?} {n}");
+                    }
+                }
+            }
+        }
     }
 }

@@ -30,6 +30,7 @@ use crate::{
 const SORTED_AT_ONCE: usize = 1024;
 /// The bits of a mark that tell which of them it is; the others are of the hash of its name.
 const PLACES: usize = SORTED_AT_ONCE - 1;
+const _: () = assert!(SORTED_AT_ONCE.is_power_of_two());
 
 /// Settings of the mapper.
 #[derive(Deserialize, Serialize, Clone, Debug)]

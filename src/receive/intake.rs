@@ -20,6 +20,8 @@ use crate::{
 
 /// About what the quickest store takes out of the spool in a second.
 const DRAINED_IN_A_SECOND: u64 = 64 << 20;
+const SHORTEST_DELAY: Duration = Duration::from_millis(100);
+const LONGEST_DELAY: Duration = Duration::from_secs(5);
 
 /// A request beyond this goes into the spool in parts.
 const LARGE_BYTES: usize = 2 << 20;
@@ -165,18 +167,21 @@ impl Intake {
             tracing::warn!("requests are refused for now: {message}");
         }
         Outcome::Refused {
-            retry_after: retry_after(self.appender.max_bytes()),
+            retry_after: retry_after(error),
             message,
         }
     }
 }
 
-/// How long to wait before a spool that had no room is asked again: a quarter of what the quickest
-/// store takes to empty it, since no store must wait for senders that wait for it; at most the five
-/// seconds that are right for all but small ones.
-fn retry_after(max_bytes: u64) -> Duration {
+/// When to ask again. A full spool: after a quarter of what the quickest store takes to empty it,
+/// since no store must wait for senders that wait for it. Whatever else is wrong takes somebody to
+/// mend it.
+fn retry_after(error: &spool::Error) -> Duration {
+    let spool::Error::Full { max_bytes } = error else {
+        return LONGEST_DELAY;
+    };
     let emptied_in = Duration::from_millis(max_bytes / (DRAINED_IN_A_SECOND / 1000));
-    (emptied_in / 4).clamp(Duration::from_millis(100), Duration::from_secs(5))
+    (emptied_in / 4).clamp(SHORTEST_DELAY, LONGEST_DELAY)
 }
 
 fn unix_ns(time: SystemTime) -> i64 {
@@ -191,9 +196,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_small_spool_is_asked_again_soon() {
+    fn a_small_spool_is_asked_again_soon_a_broken_one_is_not() {
         for (mib, ms) in [(1, 100), (64, 250), (512, 2_000), (4096, 5_000)] {
-            assert_eq!(retry_after(mib << 20), Duration::from_millis(ms));
+            let full = spool::Error::Full {
+                max_bytes: mib << 20,
+            };
+            assert_eq!(retry_after(&full), Duration::from_millis(ms));
+        }
+        for other in [spool::Error::Closed, spool::Error::DiskFull] {
+            assert_eq!(retry_after(&other), LONGEST_DELAY);
         }
     }
 }

@@ -1,4 +1,6 @@
-use std::sync::Arc;
+mod monsters;
+
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Config, Counted, Counter};
 use crate::record::{
@@ -247,58 +249,7 @@ fn a_warmed_counter_judges_like_one_that_saw_everything() {
     assert!(matches!(&counted.records[..], [Record::LlmCall(c)] if c.counted == WRAPPER));
 }
 
-#[test]
-fn memory_is_bounded_and_cycles_end() {
-    let mut counter = Counter::new(&Config { max_spans: 100 });
-    for n in 0..10_000u32 {
-        let mut one = call(1, 2, Role::Call, Some((1, 1)), "t");
-        let mut two = span(2, 1, Role::Call);
-        for span in [&mut one, &mut two] {
-            span.key.trace_id.0[..4].copy_from_slice(&n.to_be_bytes());
-        }
-        counter.count(&mut vec![one, two]);
-    }
-    assert!(counter.remembered() <= 100);
-}
-
-/// A call of another trace that shows the answer `id`, at second `at`.
-/// Scenario: one request with a trace that no app has: thousands of roots, or of calls inside one
-/// another, or of calls below a long chain.
-/// Guarantees: it is judged (each of these once took the square of its size); what counts, counts.
-#[test]
-fn monstrous_traces_are_judged_like_others() {
-    const SPANS: u32 = 20_000;
-    let wide = |n: u32| SpanId((u64::from(n) + 1).to_be_bytes());
-    let monster = |parent: &dyn Fn(u32) -> Option<u32>| -> Vec<MappedSpan> {
-        (0..SPANS)
-            .map(|n| {
-                let mut span = call(1, 0, Role::Call, Some((1, 1)), "");
-                span.key.span_id = wide(n);
-                span.parent_span_id = parent(n).map(wide);
-                if span.parent_span_id.is_none() {
-                    span.records.push(Record::PipelineRequest(Box::default()));
-                }
-                span
-            })
-            .collect()
-    };
-    for (parent, calls, requests) in [
-        (&(|_| None) as &dyn Fn(u32) -> Option<u32>, SPANS, SPANS),
-        (&|n| n.checked_sub(1), 1, 1),
-        (&|n| n.checked_sub(1).map(|n| n.min(250)), SPANS - 251, 1),
-    ] {
-        let counted = Counter::new(&Config::default()).count(&mut monster(parent));
-        let stands =
-            |record: &&Record| matches!(record, Record::LlmCall(call) if call.counted.is_yes());
-        let found = counted.records.iter().filter(stands).count();
-        let rows = counted
-            .records
-            .iter()
-            .filter(|r| matches!(r, Record::PipelineRequest(_)));
-        assert_eq!((found as u32, rows.count() as u32), (calls, requests));
-    }
-}
-
+/// A call of another trace that shows an answer, at second `at`.
 fn answered(trace: u8, n: u8, at: i64, answer: &str, text: &str) -> MappedSpan {
     let mut span = call(n, 0, Role::Call, Some((9, 1)), text);
     span.key.trace_id = TraceId([trace; 16]);
@@ -313,24 +264,32 @@ fn answered(trace: u8, n: u8, at: i64, answer: &str, text: &str) -> MappedSpan {
     span
 }
 
-fn counted_in(batches: Vec<Vec<MappedSpan>>) -> Vec<u8> {
+/// The last word on each call.
+fn verdicts_of(batches: Vec<Vec<MappedSpan>>) -> BTreeMap<SpanKey, Verdict> {
     let mut counter = Counter::new(&Config::default());
-    let mut verdicts = std::collections::BTreeMap::new();
+    let mut verdicts = BTreeMap::new();
     for mut batch in batches {
         let counted = counter.count(&mut batch);
         for record in &counted.records {
             if let Record::LlmCall(call) = record {
-                verdicts.insert(call.header.trace_id.0[0], call.counted);
+                let (trace_id, span_id) = (call.header.trace_id, call.header.span_id);
+                verdicts.insert(SpanKey { trace_id, span_id }, call.counted);
             }
         }
         for amendment in &counted.amendments {
             if let Change::Counted(verdict) = amendment.change {
-                verdicts.insert(amendment.key.trace_id.0[0], verdict);
+                verdicts.insert(amendment.key, verdict);
             }
         }
     }
-    let yes = verdicts.into_iter().filter(|(_, verdict)| verdict.is_yes());
-    yes.map(|(trace, _)| trace).collect()
+    verdicts
+}
+
+/// The first bytes of the traces whose calls count.
+fn counted_in(batches: Vec<Vec<MappedSpan>>) -> Vec<u8> {
+    let verdicts = verdicts_of(batches).into_iter();
+    let yes = verdicts.filter(|(_, verdict)| verdict.is_yes());
+    yes.map(|(key, _)| key.trace_id.0[0]).collect()
 }
 
 #[test]
