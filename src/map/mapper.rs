@@ -1,6 +1,6 @@
 //! Mapper: payload in, `Mapped` out.
 
-use std::{collections::BTreeMap, hash::BuildHasher};
+use std::{borrow::Cow, collections::BTreeMap, hash::BuildHasher, sync::Arc};
 
 use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
@@ -74,7 +74,8 @@ pub struct Mapper {
 pub struct Group {
     scope: String,
     scope_dialect: Option<u8>,
-    resource: Resource,
+    /// Many scopes may share it.
+    resource: Arc<Resource>,
 }
 
 // === impl Config ===
@@ -126,12 +127,17 @@ impl Mapper {
         }
     }
 
-    /// Reads what the spans of a group share.
-    pub fn group(&self, view: ScopeView<'_>) -> Group {
+    /// Reads what the spans of a group share; `last`, the group before it, may be of the same
+    /// resource, which is read once then.
+    pub fn group(&self, view: ScopeView<'_>, last: Option<(ScopeView<'_>, &Group)>) -> Group {
         let scope = text(view.name()).into_owned();
+        let resource = match last {
+            Some((known, group)) if known.has_same_resource(&view) => Arc::clone(&group.resource),
+            _ => Arc::new(Resource::read(view.resource_attributes())),
+        };
         Group {
             scope_dialect: self.lookup.scope_dialect(&scope),
-            resource: Resource::read(view.resource_attributes()),
+            resource,
             scope,
         }
     }
@@ -180,9 +186,13 @@ impl Mapper {
         let mut scratch = Scratch::default();
         let mut last: Option<(ScopeView<'_>, Group)> = None;
         let walked = otlp::spans(body, |view, span| {
-            last.take_if(|(known, _)| !known.is_same(&view));
-            let (_, group) = last.get_or_insert_with(|| (view, self.group(view)));
-            self.add(span, group, received_at, &mut scratch, out);
+            let known = last.as_ref().map(|(known, group)| (*known, group));
+            if !known.is_some_and(|(known, _)| known.is_same(&view)) {
+                last = Some((view, self.group(view, known)));
+            }
+            if let Some((_, group)) = &last {
+                self.add(span, group, received_at, &mut scratch, out);
+            }
         });
         // The door checks a request's frame before it acks; what can't be read is lost to mapping
         // only, and counted.
@@ -209,10 +219,12 @@ impl Mapper {
     fn map_logs(&self, body: &[u8], received_at: i64, out: &mut Mapped) {
         let mut scratch = Scratch::default();
         let mut joined = join::Joined::default();
+        let mut last: Option<(ScopeView<'_>, Cow<'_, str>)> = None;
         let walked = otlp::logs(body, |view, log| match log {
             Ok(log) => {
-                let scope = text(view.name());
-                let taken = joined.add(&log, &scope, &self.lookup, &mut scratch);
+                last.take_if(|(known, _)| !known.is_same(&view));
+                let (_, scope) = last.get_or_insert_with(|| (view, text(view.name())));
+                let taken = joined.add(&log, scope, &self.lookup, &mut scratch);
                 out.unmapped += u64::from(!taken);
             }
             Err(_) => out.rejected += 1,

@@ -85,51 +85,71 @@ fn next_member<'a>(fields: &mut Fields<'a>, number: u32) -> Option<Result<&'a [u
 }
 
 impl Parts<'_> {
-    /// The next item's group is open; false at the end.
-    fn enter(&mut self) -> Result<bool, Malformed> {
-        let max_header = self.max_bytes / 8;
-        while self.scope.is_none() {
-            let Some(resource) = &mut self.resource else {
-                match next_member(&mut self.resources, RESOURCES).transpose()? {
-                    Some(body) => self.resource = Some(Group::new(body, SCOPES, max_header)?),
-                    None => return Ok(false),
-                }
-                continue;
-            };
-            match resource.next().transpose()? {
-                Some(body) => self.scope = Some(Group::new(body, ITEMS, max_header)?),
-                None => self.resource = None,
-            }
-        }
-        Ok(true)
-    }
-
     fn part(&mut self) -> Result<Option<Vec<u8>>, Malformed> {
         let mut part = Vec::new();
         while part.len() < self.max_bytes && self.enter()? {
-            let (Some(resource), Some(scope)) = (&self.resource, &mut self.scope) else {
-                break;
+            self.fill(&mut part)?;
+        }
+        Ok(Some(part).filter(|part| !part.is_empty()))
+    }
+
+    /// The next item's resource is open; false at the end.
+    fn enter(&mut self) -> Result<bool, Malformed> {
+        if self.resource.is_none()
+            && let Some(body) = next_member(&mut self.resources, RESOURCES).transpose()?
+        {
+            self.resource = Some(Group::new(body, SCOPES, self.max_bytes / 8)?);
+        }
+        Ok(self.resource.is_some())
+    }
+
+    /// Adds as much of the open resource as there is room for, but one item at least, if it has any:
+    /// so what is repeated of it stands in a part once, however many scopes there are.
+    fn fill(&mut self, part: &mut Vec<u8>) -> Result<(), Malformed> {
+        let Some(resource) = &mut self.resource else {
+            return Ok(());
+        };
+        let used = part.len() + resource.header.len();
+        let mut scopes = Vec::new();
+        let is_over = loop {
+            if used + scopes.len() >= self.max_bytes && !scopes.is_empty() {
+                break false;
+            }
+            let scope = match &mut self.scope {
+                Some(scope) => scope,
+                None => match resource.next().transpose()? {
+                    Some(body) => self
+                        .scope
+                        .insert(Group::new(body, ITEMS, self.max_bytes / 8)?),
+                    None => break true,
+                },
             };
-            let repeated = resource.header.len() + scope.header.len();
+            let used = used + scopes.len() + scope.header.len();
             let mut items = Vec::new();
-            let mut is_over = false;
-            while part.len() + repeated + items.len() < self.max_bytes || items.is_empty() {
+            let mut is_read = false;
+            while used + items.len() < self.max_bytes || (items.is_empty() && scopes.is_empty()) {
                 let Some(item) = scope.next().transpose()? else {
-                    is_over = true;
+                    is_read = true;
                     break;
                 };
                 put(&mut items, ITEMS, &[item]);
             }
             if !items.is_empty() {
-                let mut of_scope = Vec::new();
-                put(&mut of_scope, SCOPES, &[&scope.header, &items]);
-                put(&mut part, RESOURCES, &[&resource.header, &of_scope]);
+                put(&mut scopes, SCOPES, &[&scope.header, &items]);
             }
-            if is_over {
+            if is_read {
                 self.scope = None;
+            } else if items.is_empty() {
+                break false;
             }
+        };
+        if !scopes.is_empty() {
+            put(part, RESOURCES, &[&resource.header, &scopes]);
         }
-        Ok(Some(part).filter(|part| !part.is_empty()))
+        if is_over {
+            self.resource = None;
+        }
+        Ok(())
     }
 }
 
@@ -221,6 +241,34 @@ mod tests {
             }
             assert_eq!(together, said(&whole));
         }
+    }
+
+    /// Scenario: a resource that says much of itself, and thousands of scopes with a span or none.
+    /// Guarantees: together the parts are hardly larger than the whole.
+    #[test]
+    fn what_many_scopes_share_is_not_repeated_for_each() {
+        let mut whole = request(1, 1, 1000);
+        let resource = &mut whole.resource_spans[0];
+        let scopes = [1, 0].map(|spans| resource.scope_spans[spans].clone());
+        resource.scope_spans = (0..20_000).map(|n| scopes[n % 2].clone()).collect();
+        for scope in resource.scope_spans.iter_mut().step_by(3) {
+            scope.spans.clear();
+        }
+        let encoded = whole.encode_to_vec();
+        let parts: Vec<Vec<u8>> = parts(&encoded, 10_000).map(Result::unwrap).collect();
+        let bytes: usize = parts.iter().map(Vec::len).sum();
+        assert!(
+            bytes < encoded.len() * 5 / 4,
+            "{bytes} of {}",
+            encoded.len()
+        );
+        let together = parts
+            .iter()
+            .map(|part| ExportTraceServiceRequest::decode(part.as_slice()).unwrap());
+        assert_eq!(
+            together.flat_map(|part| said(&part)).collect::<Vec<_>>(),
+            said(&whole)
+        );
     }
 
     #[test]

@@ -42,7 +42,12 @@ impl<'a> ScopeView<'a> {
 
     /// True if both views are of the same group of one request: then what was derived from it holds.
     pub fn is_same(&self, other: &ScopeView<'_>) -> bool {
-        std::ptr::eq(self.resource, other.resource) && std::ptr::eq(self.scope, other.scope)
+        self.has_same_resource(other) && std::ptr::eq(self.scope, other.scope)
+    }
+
+    /// True if both views are of the same resource of one request.
+    pub fn has_same_resource(&self, other: &ScopeView<'_>) -> bool {
+        std::ptr::eq(self.resource, other.resource)
     }
 
     fn field(&self, number: u32) -> &'a [u8] {

@@ -71,16 +71,18 @@ impl<'a> Sorted<'a> {
 
     /// Adds the spans of an entry; says how many it has.
     fn add(&mut self, entry: &'a Entry, mapper: &Mapper, traces: &mut Traces) -> u64 {
-        let (mut view, mut count) = (None, 0);
+        let (mut view, mut count): (Option<otlp::ScopeView<'_>>, u64) = (None, 0);
         let walked = otlp::raw_spans(&entry.body, |of, span| {
             count += 1;
             let Ok(span) = span else {
                 self.rejected += 1;
                 return;
             };
-            if !view.is_some_and(|view: otlp::ScopeView<'_>| view.is_same(&of)) {
+            if !view.is_some_and(|view| view.is_same(&of)) {
+                let last = self.groups.last().map(|(group, _)| group);
+                let group = mapper.group(of, view.zip(last));
                 view = Some(of);
-                self.groups.push((mapper.group(of), entry.received_at));
+                self.groups.push((group, entry.received_at));
             }
             self.spans.push(Sited {
                 span,

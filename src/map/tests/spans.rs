@@ -415,7 +415,7 @@ fn spans_of_many_names_keep_their_order() {
     mapper.map(Signal::Traces, &body, NOW, &mut one_by_one);
     let mut groups = Vec::new();
     otlp::raw_spans(&body, |view, span| {
-        groups.push((span.unwrap(), mapper.group(view)))
+        groups.push((span.unwrap(), mapper.group(view, None)))
     })
     .unwrap();
     let spans = groups.iter().map(|(span, group)| (*span, group, NOW));
