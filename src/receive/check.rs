@@ -17,6 +17,13 @@ pub(super) struct Checked {
 }
 
 impl Checked {
+    /// Takes what was found of the next part of a request.
+    pub(super) fn add(&mut self, part: Checked) {
+        self.usable += part.usable;
+        self.rejected += part.rejected;
+        self.first = self.first.take().or(part.first);
+    }
+
     fn count<T>(&mut self, item: Result<T, Malformed>) {
         match item {
             Ok(_) => self.usable += 1,

@@ -85,56 +85,61 @@ async fn take(
     };
     // Headers take room, too: they go before the body is waited for.
     let request_body = request.into_body();
-    let (payload, mut held) = match body::read(coding, request_body, &shared.limits()).await {
+    let (payload, held) = match body::read(coding, request_body, &shared.limits()).await {
         Ok(read) => read,
         Err(outcome) => return outcome,
     };
-    let payload = match encoding {
-        Encoding::Json => match protobuf(signal, payload, &mut held, shared.max_body_bytes).await {
-            Ok(payload) => payload,
+    let (payload, _held) = match encoding {
+        Encoding::Json => match protobuf(signal, payload, held, shared.max_body_bytes).await {
+            Ok(read) => read,
             Err(outcome) => return outcome,
         },
-        Encoding::Protobuf | Encoding::Text => payload,
+        Encoding::Protobuf | Encoding::Text => (payload, held),
     };
     shared.intake.take(Transport::Http, signal, payload).await
 }
 
-/// The same request as protobuf. Room for both is taken before; where short numbers make it the
-/// larger of the two, for all that it may become.
+/// The same request as protobuf, and the room it takes. Room for both is taken before; where short
+/// numbers make it the larger of the two, for all that it may become.
 async fn protobuf(
     signal: Signal,
     json: Bytes,
-    held: &mut Held,
+    mut held: Held,
     max_bytes: usize,
-) -> Result<Bytes, Outcome> {
+) -> Result<(Bytes, Held), Outcome> {
     let len = json.len();
     held.grow(len)?;
-    let mut read = transcode(signal, json.clone(), len).await?;
+    let (mut read, mut held) = transcode(signal, json.clone(), len, held).await?;
     if let Err(otlp::json::Error::TooLarge(_)) = read {
         let most = len.saturating_mul(JSON_MAY_GROW).min(max_bytes.max(len));
         held.grow(most - len)?;
-        read = transcode(signal, json, most).await?;
+        (read, held) = transcode(signal, json, most, held).await?;
     }
-    read.map(Bytes::from).map_err(|error| {
-        let message = format!(
-            "could not read the JSON {} request: {error}",
-            signal.as_str()
-        );
-        let rejection = match error {
-            otlp::json::Error::TooLarge(_) => Rejection::TooLarge,
-            _ => Rejection::Malformed,
-        };
-        Outcome::Rejected(rejection, message)
-    })
+    match read {
+        Ok(read) => Ok((read.into(), held)),
+        Err(error) => {
+            let message = format!(
+                "could not read the JSON {} request: {error}",
+                signal.as_str()
+            );
+            let rejection = match error {
+                otlp::json::Error::TooLarge(_) => Rejection::TooLarge,
+                _ => Rejection::Malformed,
+            };
+            Err(Outcome::Rejected(rejection, message))
+        }
+    }
 }
 
+/// A large one goes to another thread, and its room with it: that goes on when the client is gone.
 async fn transcode(
     signal: Signal,
     json: Bytes,
     max_bytes: usize,
-) -> Result<Result<Vec<u8>, otlp::json::Error>, Outcome> {
+    held: Held,
+) -> Result<(Result<Vec<u8>, otlp::json::Error>, Held), Outcome> {
     let is_large = json.len() > LARGE_JSON_BYTES;
-    let read = move || otlp::json::to_protobuf(signal, &json, max_bytes);
+    let read = move || (otlp::json::to_protobuf(signal, &json, max_bytes), held);
     if !is_large {
         return Ok(read());
     }

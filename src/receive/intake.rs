@@ -9,12 +9,12 @@ use bytes::Bytes;
 use tracing::Instrument;
 
 use super::{
-    check::check,
+    check::{Checked, check},
     metrics::{Metrics, Transport},
     reply::{Outcome, Rejection},
 };
 use crate::{
-    otlp::{self, Signal},
+    otlp::{self, Malformed, Signal},
     spool,
 };
 
@@ -71,15 +71,12 @@ impl Intake {
             return self.refuse(&full);
         }
         let checked = match check(signal, &body) {
+            Ok(_) if body.len() > LARGE_BYTES => match check_parts(signal, &body).await {
+                Ok(checked) => checked,
+                Err(outcome) => return outcome,
+            },
             Ok(checked) => checked,
-            Err(malformed) => {
-                let message = format!(
-                    "could not read the {} request: {malformed}",
-                    signal.as_str()
-                );
-                tracing::debug!("{message}");
-                return Outcome::Rejected(Rejection::Malformed, message);
-            }
+            Err(malformed) => return unreadable(signal, &malformed),
         };
         if checked.usable > 0 {
             let received_at = unix_ns(SystemTime::now());
@@ -140,15 +137,8 @@ impl Intake {
         received_at: i64,
         body: &Bytes,
     ) -> Result<(), Outcome> {
-        let parts = || otlp::cut::parts(body, PART_BYTES);
-        let cut = |malformed| {
-            let message = format!("could not take a request this large: {malformed}");
-            Outcome::Rejected(Rejection::TooLarge, message)
-        };
-        // What can't be cut is found before a part of it is taken.
-        parts().try_for_each(|part| part.map(drop)).map_err(cut)?;
-        for part in parts() {
-            let part = part.map_err(cut)?;
+        for part in otlp::cut::parts(body, PART_BYTES) {
+            let part = part.map_err(|malformed| uncut(&malformed))?;
             let spans = match signal {
                 Signal::Traces => otlp::span::count(&part),
                 Signal::Logs | Signal::Metrics => 0,
@@ -171,6 +161,32 @@ impl Intake {
             message,
         }
     }
+}
+
+fn unreadable(signal: Signal, malformed: &Malformed) -> Outcome {
+    let message = format!(
+        "could not read the {} request: {malformed}",
+        signal.as_str()
+    );
+    tracing::debug!("{message}");
+    Outcome::Rejected(Rejection::Malformed, message)
+}
+
+fn uncut(malformed: &Malformed) -> Outcome {
+    let message = format!("could not take a request this large: {malformed}");
+    Outcome::Rejected(Rejection::TooLarge, message)
+}
+
+/// What the parts are found to be, which is how they are read later; and that the request can be cut,
+/// before a part of it is taken. Others have their turn after each.
+async fn check_parts(signal: Signal, body: &[u8]) -> Result<Checked, Outcome> {
+    let mut checked = Checked::default();
+    for part in otlp::cut::parts(body, PART_BYTES) {
+        let part = part.map_err(|malformed| uncut(&malformed))?;
+        checked.add(check(signal, &part).map_err(|malformed| unreadable(signal, &malformed))?);
+        tokio::task::yield_now().await;
+    }
+    Ok(checked)
 }
 
 /// When to ask again. A full spool: after a quarter of what the quickest store takes to empty it,

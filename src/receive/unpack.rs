@@ -1,7 +1,10 @@
 //! Bodies in memory: gathered piece by piece, then decompressed. Both are counted while they grow,
 //! so whatever a few bytes unpack to, no more is ever there than the limits allow.
 
-use std::io::{self, Read};
+use std::{
+    cell::Cell,
+    io::{self, BufRead, Read},
+};
 
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
@@ -19,8 +22,13 @@ const ZSTD_WINDOW_LOG: u32 = 23;
 const FIRST_BYTES: usize = 4096;
 /// What unpacks to more waits for its turn: one at a time, off the threads that serve others.
 const SMALL_BYTES: usize = 1 << 20;
+/// So much may be packed without unpacking to as much; what is larger waits for its turn, too, since
+/// it takes time even if nothing comes of it.
+const SPARE_BYTES: usize = 256 << 10;
 /// Unpacked at once.
 const STEP_BYTES: usize = 32 << 10;
+/// Given to the decoder at once.
+const PACKED_STEP_BYTES: usize = 4 << 10;
 
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,11 +140,13 @@ pub(super) async fn unpack(
         return Ok((packed, held));
     }
     let small = max_bytes.min(SMALL_BYTES);
-    match unpack_to(coding, &packed, small, &mut held) {
-        Err(Outcome::Rejected(Rejection::TooLarge, _)) if small < max_bytes => {}
-        unpacked => return unpacked.map(|unpacked| (unpacked, held)),
+    if packed.len() <= SPARE_BYTES {
+        match unpack_to(coding, &packed, small, &mut held) {
+            Err(Outcome::Rejected(Rejection::TooLarge, _)) if small < max_bytes => {}
+            unpacked => return unpacked.map(|unpacked| (unpacked, held)),
+        }
+        held.shrink(packed.len());
     }
-    held.shrink(packed.len());
     let busy = || Outcome::busy("too many large requests are being decompressed; try again");
     let turn = timeout(limits.timeout, limits.inflight.turn());
     let turn = turn.await.ok().flatten().ok_or_else(busy)?;
@@ -155,21 +165,32 @@ fn unpack_to(
     max_bytes: usize,
     held: &mut Held,
 ) -> Result<Bytes, Outcome> {
+    let came = Cell::new(0);
+    let packed = Packed {
+        rest: packed,
+        taken: 0,
+        came: &came,
+    };
     match coding {
-        Coding::Identity => read_all(packed, max_bytes, held),
-        Coding::Gzip => read_all(MultiGzDecoder::new(packed), max_bytes, held),
+        Coding::Identity => read_all(packed, max_bytes, held, &came),
+        Coding::Gzip => read_all(MultiGzDecoder::new(packed), max_bytes, held, &came),
         Coding::Zstd => {
             let mut decoder =
                 zstd::stream::read::Decoder::with_buffer(packed).map_err(unreadable)?;
             decoder
                 .window_log_max(ZSTD_WINDOW_LOG)
                 .map_err(unreadable)?;
-            read_all(decoder, max_bytes, held)
+            read_all(decoder, max_bytes, held, &came)
         }
     }
 }
 
-fn read_all(mut from: impl Read, max_bytes: usize, held: &mut Held) -> Result<Bytes, Outcome> {
+fn read_all(
+    mut from: impl Read,
+    max_bytes: usize,
+    held: &mut Held,
+    came: &Cell<usize>,
+) -> Result<Bytes, Outcome> {
     let mut step = vec![0; STEP_BYTES];
     let mut unpacked = Vec::new();
     loop {
@@ -179,6 +200,38 @@ fn read_all(mut from: impl Read, max_bytes: usize, held: &mut Held) -> Result<By
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(unreadable(error)),
         }
+        came.set(unpacked.len());
+    }
+}
+
+/// A packed body, for as long as something comes of it: millions of empty blocks would keep a
+/// decoder busy for minutes, and no limit on what comes out of it would see that.
+struct Packed<'a> {
+    rest: &'a [u8],
+    taken: usize,
+    /// Bytes that came out of it so far.
+    came: &'a Cell<usize>,
+}
+
+impl BufRead for Packed<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.taken > self.came.get().saturating_add(SPARE_BYTES) {
+            return Err(io::Error::other("it is larger than what it unpacks to"));
+        }
+        Ok(&self.rest[..self.rest.len().min(PACKED_STEP_BYTES)])
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.rest = self.rest.get(bytes..).unwrap_or_default();
+        self.taken += bytes;
+    }
+}
+
+impl Read for Packed<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(into)?;
+        self.consume(count);
+        Ok(count)
     }
 }
 

@@ -268,6 +268,29 @@ async fn bombs_are_a_413() {
     assert_eq!(running.spooled().await, []);
 }
 
+/// Scenario: millions of empty blocks, of which nothing comes: with or without something before them.
+/// Guarantees: refused after a fraction of them, not decoded to the end (which takes minutes).
+#[tokio::test]
+async fn what_is_packed_larger_than_it_is_gets_a_400() {
+    let running = Running::start().await;
+    let plain = request(vec![span(1); 2000]).encode_to_vec();
+    for said in [&[][..], &plain] {
+        let mut gz = GzEncoder::new(Vec::new(), Compression::none());
+        gz.write_all(said).unwrap();
+        gz.flush().unwrap();
+        let mut body = gz.get_ref().clone();
+        // Four empty blocks of fixed codes: 10 bits each, the second of which is set.
+        let four = (0..4).fold(0u64, |bits, n| bits | 2 << (10 * n));
+        body.extend(four.to_le_bytes()[..5].repeat(150_000));
+        let headers = [PROTOBUF, ("Content-Encoding", "gzip")];
+        let answer = post(&running, &headers, &body).await;
+        let error = answer.error();
+        assert_eq!((answer.status, error.code), (400, 3), "{error:?}");
+        assert!(error.message.contains("larger than what"), "{error:?}");
+    }
+    assert_eq!(running.spooled().await, []);
+}
+
 #[tokio::test]
 async fn a_full_spool_asks_to_try_again() {
     let running = Running::full().await;
