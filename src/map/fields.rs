@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::literal;
+use super::{limits, literal};
 use crate::otlp::{
     Value,
     value::{text, utf8},
@@ -420,15 +420,19 @@ pub fn json(value: Value<'_>) -> Option<serde_json::Value> {
 pub fn list(value: Value<'_>) -> Vec<String> {
     let words = |text: &str| -> Vec<String> {
         let text = trim(text);
-        match serde_json::from_str::<Vec<String>>(text) {
-            Ok(words) => words,
-            Err(_) => text.split(',').map(str::to_owned).collect(),
+        match literal::json(text).map(serde_json::from_value::<Vec<String>>) {
+            Some(Ok(words)) => words,
+            _ => text
+                .split(',')
+                .take(limits::TAGS)
+                .map(str::to_owned)
+                .collect(),
         }
     };
     let found = match value {
         Value::Array(_) => value
             .items()
-            .take(super::limits::TAGS)
+            .take(limits::TAGS)
             .filter_map(|item| scalar(item).map(Cow::into_owned))
             .collect(),
         other => scalar(other).map(|text| words(&text)).unwrap_or_default(),
@@ -443,6 +447,12 @@ pub fn list(value: Value<'_>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_more_words_are_read_than_are_kept() {
+        let words = "stop,".repeat(1_000);
+        assert_eq!(list(Value::Str(words.as_bytes())).len(), limits::TAGS);
+    }
 
     #[test]
     fn numbers_are_coerced_and_nonsense_is_absent() {

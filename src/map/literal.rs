@@ -8,6 +8,26 @@ use serde_json::{Map, Number, Value as Json};
 
 /// Nesting beyond this is not read.
 const MAX_DEPTH: usize = 16;
+/// Text up to this is read whatever it holds.
+const SMALL_BYTES: usize = 1 << 20;
+/// Values of larger text that is read. What has more is no message: a value of two bytes takes many
+/// times that in memory.
+const MOST_VALUES: usize = 1 << 18;
+
+/// Reads JSON.
+pub fn json(text: &str) -> Option<Json> {
+    (!is_vast(text))
+        .then(|| serde_json::from_str(text).ok())
+        .flatten()
+}
+
+/// True if it may hold more values than are read.
+fn is_vast(text: &str) -> bool {
+    text.len() > SMALL_BYTES
+        && memchr::memchr3_iter(b',', b'[', b'{', text.as_bytes())
+            .nth(MOST_VALUES)
+            .is_some()
+}
 
 /// Reads JSON, or a `repr` of an object or a list.
 pub fn read(text: &str) -> Option<Json> {
@@ -15,13 +35,12 @@ pub fn read(text: &str) -> Option<Json> {
     if !text.starts_with(|first: char| "{[(\"".contains(first) || first.is_ascii_alphabetic()) {
         return None;
     }
-    match serde_json::from_str(text) {
+    match json(text) {
         // JSON inside JSON.
-        Ok(Json::String(inner)) if inner.trim_start().starts_with(['{', '[']) => {
-            serde_json::from_str(&inner).ok()
-        }
-        Ok(json) => Some(json),
-        Err(_) => {
+        Some(Json::String(inner)) if inner.trim_start().starts_with(['{', '[']) => json(&inner),
+        Some(json) => Some(json),
+        None if is_vast(text) => None,
+        None => {
             let mut literal = Literal { rest: text };
             let value = literal.value(0)?;
             (literal.skip().is_empty() && (value.is_object() || value.is_array())).then_some(value)
@@ -182,6 +201,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    /// Scenario: more than a megabyte of JSON or of a `repr`, of few values and of very many.
+    /// Guarantees: the first is read, the second is text.
+    #[test]
+    fn what_would_take_many_times_its_size_is_not_read() {
+        let long = format!("[{:?}]", "x".repeat(2 << 20));
+        assert!(json(&long).is_some() && read(&long).is_some());
+        let vast = format!("[{}1]", "1,".repeat(MOST_VALUES * 3));
+        assert_eq!((json(&vast), read(&vast)), (None, None));
+        assert_eq!(read(&vast.replacen('[', "['a', ", 1)), None);
+    }
 
     #[test]
     fn json_and_reprs_are_read() {

@@ -8,6 +8,8 @@
 //! reported (and billed) one by one; any other `complete` is billed itself, and chunks that are
 //! events of the same span are then part of it.
 
+use smol_str::SmolStr;
+
 use super::{
     accounting,
     failure::Ending,
@@ -23,9 +25,11 @@ use crate::record::{Header, Origin, Record, Status, SttEvent, SttEventType};
 
 /// The span's own row, then those of its events.
 pub fn records(subject: &Subject<'_, '_>, lookup: &Lookup) -> Vec<Record> {
+    let names = Names::of(subject.reading);
     let own = event(
         subject.reading,
         subject,
+        &names,
         subject.header.clone(),
         None,
         subject.ending,
@@ -64,7 +68,7 @@ pub fn records(subject: &Subject<'_, '_>, lookup: &Lookup) -> Vec<Record> {
             error_type: reading.name(Field::ErrorType),
             ..Ending::default()
         };
-        let mut step = event(&reading, subject, header, Some(kind), &ending);
+        let mut step = event(&reading, subject, &names, header, Some(kind), &ending);
         step.ordinal = ordinal;
         step.billed &= !own_is_whole;
         records.push(Record::SttEvent(Box::new(step)));
@@ -72,16 +76,47 @@ pub fn records(subject: &Subject<'_, '_>, lookup: &Lookup) -> Vec<Record> {
     records
 }
 
+/// What holds for a span's events, too, if they don't say otherwise.
+struct Names {
+    provider: Option<SmolStr>,
+    request_model: Option<SmolStr>,
+    response_model: Option<SmolStr>,
+    language: Option<SmolStr>,
+}
+
+impl Names {
+    fn of(reading: &Reading<'_, '_>) -> Self {
+        Self {
+            provider: reading.name(Field::Provider),
+            request_model: reading.name(Field::RequestModel),
+            response_model: reading.name(Field::ResponseModel),
+            language: reading.name(Field::Language),
+        }
+    }
+
+    fn or(self, span: &Self) -> Self {
+        let or = |own: Option<SmolStr>, span: &Option<SmolStr>| own.or_else(|| span.clone());
+        Self {
+            provider: or(self.provider, &span.provider),
+            request_model: or(self.request_model, &span.request_model),
+            response_model: or(self.response_model, &span.response_model),
+            language: or(self.language, &span.language),
+        }
+    }
+}
+
+/// `names`: the span's own, read once for all of its events.
 fn event(
     reading: &Reading<'_, '_>,
     subject: &Subject<'_, '_>,
+    names: &Names,
     header: Header,
     said: Option<&str>,
     ending: &Ending,
 ) -> SttEvent {
-    let own = |field| reading.name(field).or_else(|| subject.reading.name(field));
-    let provider = own(Field::Provider).and_then(|sent| normal::provider(&sent));
-    let model = own(Field::RequestModel).or_else(|| own(Field::ResponseModel));
+    let names = Names::of(reading).or(names);
+    let provider = names.provider.and_then(|sent| normal::provider(&sent));
+    let model = names.request_model.or(names.response_model);
     let transcript = reading.text(Field::Transcript).or_else(|| {
         let mut said = super::transcript::Transcript::of(reading, false);
         said.response().map(Into::into)
@@ -119,7 +154,7 @@ fn event(
             .as_deref()
             .and_then(|name| normal::model(name, provider.as_deref())),
         provider,
-        language: own(Field::Language),
+        language: names.language,
         cost: None,
         billed: match event_type {
             SttEventType::Start | SttEventType::Error => false,

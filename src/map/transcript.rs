@@ -7,7 +7,7 @@ use super::{
     dialect::Event,
     fields,
     fields::Field,
-    limits,
+    limits, literal,
     messages::{self, Family, Message, Speaker},
     normal,
     read::Reading,
@@ -143,7 +143,7 @@ impl Transcript {
                 let mut json = whole(body, attributes);
                 // As span attributes, the message inside may be JSON text.
                 if let Some(Json::String(inner)) = json.get("message")
-                    && let Ok(parsed) = serde_json::from_str::<Json>(inner)
+                    && let Some(parsed) = literal::json(inner)
                     && let Some(object) = json.as_object_mut()
                 {
                     object.insert("message".to_owned(), parsed);
@@ -271,7 +271,7 @@ fn whole(body: Value<'_>, attributes: Attributes<'_>) -> Json {
         ),
         Value::Str(_) => {
             let words = fields::scalar(body).unwrap_or_default();
-            serde_json::from_str(&words).unwrap_or_else(|_| serde_json::json!({"content": &*words}))
+            literal::json(&words).unwrap_or_else(|| serde_json::json!({"content": &*words}))
         }
         other => other.to_json(),
     }

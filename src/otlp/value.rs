@@ -10,6 +10,9 @@ use super::{
 /// Arrays and maps inside one another beyond this become null: deeper values are an attack or a
 /// bug, and Postgres, SQLite and serde_json each have a limit of their own further out.
 pub const MAX_DEPTH: usize = 32;
+/// Values of a list or map that become JSON: they may have two bytes each, and take many times that in
+/// memory.
+const MOST_VALUES: usize = 1 << 18;
 
 /// Text that every store takes: invalid UTF-8 and NUL become U+FFFD.
 #[inline]
@@ -125,12 +128,13 @@ impl<'a> Value<'a> {
     }
 
     /// The value as JSON. NaN and infinities become strings ("NaN", "Infinity", "-Infinity"),
-    /// bytes become lower-case hex; beyond [`MAX_DEPTH`] everything is null.
+    /// bytes become lower-case hex; beyond [`MAX_DEPTH`] everything is null, and beyond
+    /// [`MOST_VALUES`] there is nothing.
     pub fn to_json(self) -> serde_json::Value {
-        self.json_at(0)
+        self.json_at(0, &mut { MOST_VALUES })
     }
 
-    fn json_at(self, depth: usize) -> serde_json::Value {
+    fn json_at(self, depth: usize, left: &mut usize) -> serde_json::Value {
         use serde_json::Value as Json;
         if depth >= MAX_DEPTH {
             return Json::Null;
@@ -145,12 +149,20 @@ impl<'a> Value<'a> {
                 Json::from(if d > 0.0 { "Infinity" } else { "-Infinity" })
             }
             Value::Double(d) => Json::from(d),
-            Value::Array(_) => Json::Array(self.items().map(|v| v.json_at(depth + 1)).collect()),
-            Value::Map(_) => Json::Object(
-                self.entries()
-                    .map(|(key, v)| (text(key).into_owned(), v.json_at(depth + 1)))
-                    .collect(),
-            ),
+            Value::Array(_) => {
+                let items = self.items().map_while(|value| {
+                    *left = left.checked_sub(1)?;
+                    Some(value.json_at(depth + 1, left))
+                });
+                Json::Array(items.collect())
+            }
+            Value::Map(_) => {
+                let entries = self.entries().map_while(|(key, value)| {
+                    *left = left.checked_sub(1)?;
+                    Some((text(key).into_owned(), value.json_at(depth + 1, left)))
+                });
+                Json::Object(entries.collect())
+            }
             Value::Bytes(b) => Json::String(b.iter().map(|byte| format!("{byte:02x}")).collect()),
         }
     }
@@ -251,6 +263,13 @@ mod tests {
     use super::*;
     use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
     use prost::Message;
+
+    #[test]
+    fn no_more_values_become_json_than_memory_has_room_for() {
+        let wide = [0x0a, 0].repeat(MOST_VALUES * 2);
+        let json = Value::Array(&wide).to_json();
+        assert_eq!(json.as_array().map(Vec::len), Some(MOST_VALUES));
+    }
 
     #[test]
     fn text_is_clean_for_both_stores() {

@@ -356,14 +356,37 @@ fn shapes_that_no_encoder_makes() {
         let ids = [field(1, &[3; 16]), field(2, &n.to_be_bytes())].concat();
         many.extend(field(2, &ids));
     }
+    let many = field(1, &field(2, &many));
+    let answer = post(&service.otlp_http, "/v1/traces", &[PROTOBUF], &many);
+    // So large a request lies in the spool in parts, none of which has too many.
+    assert_eq!((answer.0, answer.2), (200, Vec::new()), "all are taken");
+    fine();
+
+    // What tens of thousands of scopes share, and as many records: once for all of them.
+    let resource = field(
+        1,
+        &[
+            field(1, b"service.name"),
+            field(2, &field(1, &[b's'; 100_000])),
+        ]
+        .concat(),
+    );
+    let mut scopes = field(1, &resource);
+    for n in 1..=70_000u64 {
+        let ids = [field(1, &[4; 16]), field(2, &n.to_be_bytes())].concat();
+        scopes.extend(field(2, &field(2, &ids)));
+    }
+    assert_eq!(send("/v1/traces", PROTOBUF, &field(1, &scopes)), 200);
+    fine();
+    let scope = field(1, &b"\x10\x00".repeat(700_000));
+    let records = [scope, field(2, b"").repeat(100_000)].concat();
     assert_eq!(
-        send("/v1/traces", PROTOBUF, &field(1, &field(2, &many))),
+        send("/v1/logs", PROTOBUF, &field(1, &field(2, &records))),
         200
     );
     fine();
 
     let books = service.closed_books();
-    // So large a request lies in the spool in parts, none of which has too many.
     assert_eq!((books["rejected"], books["lost"]), (0, 0), "{books:?}");
     let peak = service.peak_mib();
     assert!(service.stop().success());

@@ -20,6 +20,7 @@ use parts::{
 
 use super::{
     fields::{self, REDACTED},
+    literal,
     read::Member,
 };
 use crate::otlp::Value;
@@ -210,7 +211,7 @@ fn from_text(text: &str, out: &mut Vec<Message>, depth: usize) {
     let start = text.trim_start();
     if depth < 3
         && start.starts_with(['[', '{', '"'])
-        && let Ok(json) = serde_json::from_str::<Json>(start)
+        && let Some(json) = literal::json(start)
     {
         let first = out.len();
         match &json {

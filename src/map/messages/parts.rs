@@ -3,11 +3,11 @@
 use serde_json::{Map, Value as Json};
 
 use super::{MAX_DEPTH, Message, Speaker};
-use crate::map::fields::REDACTED;
+use crate::map::{fields::REDACTED, literal};
 
 pub(super) fn argument(step: &str, text: &str) -> Json {
     match step {
-        "arguments" => serde_json::from_str(text).unwrap_or_else(|_| Json::from(text)),
+        "arguments" => literal::json(text).unwrap_or_else(|| Json::from(text)),
         _ => Json::from(text),
     }
 }
@@ -39,7 +39,7 @@ pub(super) fn is_bedrock_part(part: &Json) -> bool {
 /// Content that is text, or JSON parts as text.
 pub(super) fn push_content(message: &mut Message, text: &str) {
     if text.starts_with("[{")
-        && let Ok(Json::Array(parts)) = serde_json::from_str(text)
+        && let Some(Json::Array(parts)) = literal::json(text)
         && parts
             .iter()
             .all(|part| part.get("type").is_some() || is_bedrock_part(part))
