@@ -8,14 +8,12 @@
 
 use std::{cmp::Reverse, collections::hash_map::Entry};
 
-use rustc_hash::{FxHashMap, FxHashSet};
-
 use super::family::{Family, Node};
-use crate::record::{SpanKey, TraceId};
+use crate::record::{IdMap, IdSet, SpanKey, TraceId};
 
 /// Spans by the answer that they show.
 #[derive(Debug, Default)]
-pub(super) struct Answers(FxHashMap<u64, Spans>);
+pub(super) struct Answers(IdMap<u64, Spans>);
 
 /// The spans that show an answer: mostly one, which needs no memory of its own.
 #[derive(Debug)]
@@ -36,7 +34,7 @@ impl Spans {
 /// More spans than this under one id are no sign of anything.
 const MOST_SPANS: usize = 64;
 
-type Families = FxHashMap<TraceId, (u64, Family)>;
+type Families = IdMap<TraceId, (u64, Family)>;
 
 impl Answers {
     pub fn add(&mut self, answer: u64, key: SpanKey) {
@@ -71,7 +69,7 @@ impl Answers {
     /// does, or stand again.
     pub fn settle(&self, families: &Families, touched: &[TraceId]) -> Vec<(SpanKey, bool)> {
         let mut changed = Vec::new();
-        let mut seen = FxHashSet::default();
+        let mut seen = IdSet::default();
         for (_, family) in touched.iter().filter_map(|id| families.get(id)) {
             for answer in family.nodes.values().filter_map(answer_of) {
                 let spans = self.0.get(&answer).map_or(&[][..], Spans::as_slice);

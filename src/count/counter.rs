@@ -2,8 +2,6 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use rustc_hash::{FxHashMap, FxHashSet};
-
 use super::{
     Config, Counted,
     answers::{Answers, answer_of},
@@ -13,7 +11,7 @@ use super::{
     rule::{self, RequestSums},
 };
 use crate::record::{
-    Change, Context, Counted as Verdict, MappedSpan, Record, SpanId, SpanKey, TraceId,
+    Change, Context, Counted as Verdict, IdMap, IdSet, MappedSpan, Record, SpanId, SpanKey, TraceId,
 };
 
 /// The newest batches, this one included, that may still be on their way to the store.
@@ -24,7 +22,7 @@ const UNDER_WAY: usize = 3;
 pub struct Counter {
     max_spans: usize,
     spans: usize,
-    families: FxHashMap<TraceId, (u64, Family)>,
+    families: IdMap<TraceId, (u64, Family)>,
     /// (turn, trace), oldest first; entries whose turn has passed are stale.
     turns: VecDeque<(u64, TraceId)>,
     turn: u64,
@@ -42,7 +40,7 @@ impl Counter {
         Self {
             max_spans: config.max_spans.max(1),
             spans: 0,
-            families: FxHashMap::default(),
+            families: IdMap::default(),
             turns: VecDeque::new(),
             turn: 0,
             begun: [0; UNDER_WAY],
@@ -84,7 +82,7 @@ impl Counter {
         let runs = by_trace(spans).filter(|(_, run)| run.iter().any(matters));
         let mut unknown: Vec<(TraceId, &[MappedSpan])> = runs.collect();
         unknown.retain(|(trace_id, _)| !self.families.contains_key(trace_id));
-        let mut found: FxHashMap<TraceId, (i64, i64)> = FxHashMap::default();
+        let mut found: IdMap<TraceId, (i64, i64)> = IdMap::default();
         for (trace_id, run) in unknown {
             let is_asked = is_shared || self.forgotten.has(trace_id);
             for span in run.iter().filter(|span| matters(span)) {
@@ -121,7 +119,7 @@ impl Counter {
     /// Remembers what is stored as it is stored, and says which traces have it. What was believed
     /// to be stored gives way: another process may have stored the same span first.
     fn recall(&mut self, mut stored: Vec<MappedSpan>) -> Vec<TraceId> {
-        let mut told: FxHashMap<SpanKey, (Verdict, Option<SpanId>)> = FxHashMap::default();
+        let mut told: IdMap<SpanKey, (Verdict, Option<SpanId>)> = IdMap::default();
         let mut sums: Vec<(SpanKey, Sums)> = Vec::new();
         for span in &stored {
             for record in &span.records {
@@ -149,7 +147,7 @@ impl Counter {
             .iter()
             .map(|span| (span.key, span.context.clone()))
             .collect();
-        let mut traces: FxHashSet<TraceId> = stored.iter().map(|span| span.key.trace_id).collect();
+        let mut traces: IdSet<TraceId> = stored.iter().map(|span| span.key.trace_id).collect();
         let mut touched = self.admit(&mut stored, &mut Vec::new(), &mut Counted::default());
         for trace in &touched {
             traces.remove(trace);
@@ -171,7 +169,7 @@ impl Counter {
             node.emitted = true;
             node.linked = true;
         }
-        let mut known_sums: FxHashMap<TraceId, RequestSums> = FxHashMap::default();
+        let mut known_sums: IdMap<TraceId, RequestSums> = IdMap::default();
         for (key, stored) in sums {
             let Some((_, family)) = self.families.get_mut(&key.trace_id) else {
                 continue;
@@ -369,7 +367,7 @@ impl Counter {
         if changed.is_empty() {
             return;
         }
-        let mut known: FxHashSet<TraceId> = touched.iter().copied().collect();
+        let mut known: IdSet<TraceId> = touched.iter().copied().collect();
         for (key, is_elsewhere) in changed {
             let node = self
                 .families

@@ -2,9 +2,7 @@
 
 use std::hash::BuildHasher;
 
-use rustc_hash::FxHashMap;
-
-use crate::record::TraceId;
+use crate::record::{IdHasher, IdMap, TraceId};
 
 /// Traces of one generation. Those of the one that is being filled and of the one before are known by
 /// name: 200,000 traces at most, 4 MB. Of older ones only the time is kept.
@@ -14,7 +12,8 @@ const GENERATION: usize = 100_000;
 #[derive(Debug, Default)]
 pub(super) struct Forgotten {
     /// Whether a trace is of the newer generation.
-    traces: FxHashMap<u64, bool>,
+    traces: IdMap<u64, bool>,
+    hasher: IdHasher,
     /// Traces of the newer generation; one that was forgotten twice is two.
     added: usize,
     /// Start of the newest span of the newer generation, Unix ns.
@@ -27,7 +26,8 @@ impl Forgotten {
     /// Adds a trace whose newest span started at `newest`. What has to go for it comes back as the
     /// time (Unix ns) up to which spans may be of traces that are not known here any more.
     pub fn add(&mut self, trace: TraceId, newest: i64) -> Option<i64> {
-        self.traces.insert(hash(trace), true);
+        let hash = self.hasher.hash_one(trace);
+        self.traces.insert(hash, true);
         self.added += 1;
         self.newer = self.newer.max(Some(newest));
         if self.added < GENERATION {
@@ -41,12 +41,8 @@ impl Forgotten {
 
     /// Whether the trace was forgotten.
     pub fn has(&self, trace: TraceId) -> bool {
-        self.traces.contains_key(&hash(trace))
+        self.traces.contains_key(&self.hasher.hash_one(trace))
     }
-}
-
-fn hash(trace: TraceId) -> u64 {
-    rustc_hash::FxBuildHasher.hash_one(trace)
 }
 
 #[cfg(test)]

@@ -1,10 +1,8 @@
 //! The spans of one trace, by id and by place. Most traces have a handful of spans, for which a list
 //! is smaller and quicker than a map; beyond that an index finds them.
 
-use rustc_hash::FxHashMap;
-
 use super::family::{MAX_DEPTH, Node};
-use crate::record::SpanId;
+use crate::record::{IdMap, SpanId};
 
 /// Up to this many spans are looked through one by one.
 const FEW: usize = 16;
@@ -17,7 +15,7 @@ pub(super) struct Nodes {
     ids: Vec<SpanId>,
     list: Vec<Node>,
     /// Places by id; none while there are few.
-    index: Option<Box<FxHashMap<SpanId, usize>>>,
+    index: Option<Box<IdMap<SpanId, usize>>>,
 }
 
 impl Nodes {

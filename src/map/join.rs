@@ -4,7 +4,6 @@
 //! prompt, so they are gathered before they are handed on. Memory is bounded by the payload. What
 //! joins them to the call is the trace and span id; an event without them has no call.
 
-use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
 use super::{
@@ -19,14 +18,14 @@ use super::{
 };
 use crate::{
     otlp::{LogView, Value},
-    record::{CallContent, Origin, SpanKey, Usage},
+    record::{CallContent, IdMap, Origin, SpanKey, Usage},
 };
 
 /// The content events of one payload.
 #[derive(Default)]
 pub struct Joined {
     calls: Vec<(SpanKey, Heard)>,
-    places: FxHashMap<SpanKey, usize>,
+    places: IdMap<SpanKey, usize>,
 }
 
 #[derive(Default)]

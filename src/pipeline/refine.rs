@@ -2,15 +2,13 @@
 
 use std::{ops::Range, sync::Arc};
 
-use rustc_hash::FxHashMap;
-
 use super::sorted::Sorted;
 use crate::{
     count::{self, Counter},
     map::{Mapped, Mapper},
     otlp::Signal,
     price::Table,
-    record::{Amendment, CallContent, Link, LlmCall, Record, SpanKey, TraceId},
+    record::{Amendment, CallContent, IdMap, Link, LlmCall, Record, SpanKey, TraceId},
     spool::Entry,
     store::Batch,
 };
@@ -235,7 +233,7 @@ fn join(mapped: &mut Mapped, counter: &Counter) -> Vec<CallContent> {
     if mapped.contents.is_empty() {
         return Vec::new();
     }
-    let mut calls: FxHashMap<SpanKey, &mut LlmCall> = FxHashMap::default();
+    let mut calls: IdMap<SpanKey, &mut LlmCall> = IdMap::default();
     for record in mapped.spans.iter_mut().flat_map(|span| &mut span.records) {
         if let Record::LlmCall(call) = record
             && !counter.knows(call.header.key())

@@ -7,12 +7,10 @@
 
 use std::ops::Range;
 
-use rustc_hash::FxHashMap;
-
 use crate::{
     map::{Group, Mapper},
     otlp::{self, RawSpan, Signal},
-    record::TraceId,
+    record::{IdMap, TraceId},
     spool::Entry,
 };
 
@@ -132,7 +130,7 @@ impl<'a> Sorted<'a> {
 /// The traces of a batch, numbered as they come.
 #[derive(Default)]
 struct Traces {
-    numbers: FxHashMap<Option<TraceId>, usize>,
+    numbers: IdMap<Option<TraceId>, usize>,
     last: Option<(Option<TraceId>, usize)>,
 }
 

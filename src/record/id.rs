@@ -1,6 +1,9 @@
 //! Trace and span ids: bytes inside, lower-case hex outside.
 
-use std::fmt;
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $len:literal) => {
@@ -94,8 +97,20 @@ impl fmt::Display for SpanKey {
     }
 }
 
+/// How ids are hashed: with a key that each process draws. Whoever sends spans chooses their ids, and
+/// under a hash without one could choose thousands that all land in one place.
+pub type IdHasher = foldhash::fast::RandomState;
+
+/// A map by ids from the wire, or by hashes of them.
+pub type IdMap<K, V> = HashMap<K, V, IdHasher>;
+
+/// A set of ids from the wire, or of hashes of them.
+pub type IdSet<K> = HashSet<K, IdHasher>;
+
 #[cfg(test)]
 mod tests {
+    use std::hash::BuildHasher;
+
     use super::*;
 
     #[test]
@@ -112,6 +127,23 @@ mod tests {
         ] {
             assert_eq!(SpanId::from_hex(bad), None, "{bad}");
         }
+    }
+
+    /// Scenario: trace ids whose first half is chosen so that a hash without a key is the same for
+    /// all (this one is so for rustc-hash 2.1).
+    /// Guarantees: they land in different places of a map.
+    #[test]
+    fn ids_that_are_chosen_to_collide_do_not() {
+        let traces = IdMap::<TraceId, ()>::default();
+        let hash_of = |n: u64| {
+            let mut id = [
+                0xd3, 8, 0xa3, 0x85, 0x88, 0x6a, 0x3f, 0x24, 0, 0, 0, 0, 0, 0, 0, 0,
+            ];
+            id[8..].copy_from_slice(&n.to_be_bytes());
+            traces.hasher().hash_one(TraceId(id))
+        };
+        let places: IdSet<u64> = (0..1000).map(hash_of).collect();
+        assert!(places.len() > 990, "{}", places.len());
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub use context::Context;
 pub use cost::{Cost, Unpriced};
 pub use error_class::ErrorClass;
 pub use history::{History, MessageText, TextHash};
-pub use id::{SpanId, SpanKey, TraceId};
+pub use id::{IdHasher, IdMap, IdSet, SpanId, SpanKey, TraceId};
 pub use json_parse::JsonParse;
 pub use link::{Amendment, CallContent, Change, Link};
 pub use llm_call::{CallType, Counted, LlmCall, NotCounted, Severity, Status};
