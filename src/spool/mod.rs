@@ -100,6 +100,8 @@ impl Default for Config {
 pub struct Spool {
     state: Arc<State>,
     id: String,
+    /// No checkpoint of an earlier process lies past it.
+    end_at_open: Position,
     appender: Appender,
     jobs: mpsc::Sender<Job>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -127,6 +129,7 @@ impl Spool {
         let recovered = recovery::recover(&*disk, dir)?;
         let id = recovery::id(&*disk, dir)?;
         let state = State::new(dir, config.max_bytes, &recovered);
+        let end_at_open = state.durable();
         metrics::register(&state, registry)?;
         state.metrics.torn_bytes(recovered.torn_bytes);
         let (jobs, queue) = mpsc::channel(writer::QUEUE_JOBS);
@@ -146,6 +149,7 @@ impl Spool {
             .map_err(Error::io("start the spool writer for", dir))?;
         Ok(Spool {
             appender: Appender::new(Arc::clone(&state), jobs.clone(), config.max_bytes / 4),
+            end_at_open,
             state,
             id,
             jobs,
@@ -163,17 +167,25 @@ impl Spool {
         self.appender.clone()
     }
 
-    /// Entries from `from` on; from the oldest kept one if `None`, or if `from` lies past the end
-    /// (then the folder is older than the checkpoint: reading again is harmless, skipping is not).
-    pub fn reader(&self, from: Option<Position>) -> Reader {
-        let tail = self.state.durable();
-        let from = from.filter(|from| {
-            if *from > tail {
-                tracing::error!(checkpoint = ?from, end = ?tail, spool = %self.state.dir.display(),
+    /// A checkpoint that a consumer stored, unless it lies past the end as of open: then the folder
+    /// is older than the checkpoint (reading again is harmless, skipping is not). The end as of now
+    /// says nothing, since entries are appended before the store answers. Only for checkpoints of
+    /// earlier processes: what this one appended lies past that end, too.
+    pub fn known(&self, checkpoint: Option<Position>) -> Option<Position> {
+        let end = self.end_at_open;
+        checkpoint.filter(|checkpoint| {
+            let is_known = *checkpoint <= end;
+            if !is_known {
+                tracing::error!(?checkpoint, ?end, spool = %self.state.dir.display(),
                     "the checkpoint lies past the end of the spool; reading all of it again");
             }
-            *from <= tail
-        });
+            is_known
+        })
+    }
+
+    /// Entries from `from` on; from the oldest kept one if `None`. A stored checkpoint must have
+    /// passed [`Spool::known`].
+    pub fn reader(&self, from: Option<Position>) -> Reader {
         Reader::new(
             Arc::clone(&self.state),
             from.unwrap_or(Position::from_parts(0, 0)),
