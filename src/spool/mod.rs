@@ -11,8 +11,9 @@
 //! ```
 //!
 //! The folder: `lock` (one process a folder), `id` (a random name, under which consumers keep
-//! their checkpoints), and segments `00000000000000000001.log` and up. A segment starts with
-//! 16 bytes (`SPANLSEG`, version 1, zero), then frames (see `frame`). Integers are little-endian.
+//! their checkpoints; a new one if all segments were removed), and segments
+//! `00000000000000000001.log` and up. A segment starts with 16 bytes (`SPANLSEG`, version 1, zero),
+//! then frames (see `frame`). Integers are little-endian.
 //!
 //! Invariants:
 //! - Segment numbers only grow, and a process never appends to a segment that an earlier one
@@ -126,7 +127,11 @@ impl Spool {
         let segment_limit = config.segment_max_bytes.min(config.max_bytes / 4);
         std::fs::create_dir_all(dir).map_err(Error::io("create the spool folder", dir))?;
         let lock = lock::take(dir)?;
-        let recovered = recovery::recover(&*disk, dir)?;
+        let segments = recovery::segments(dir)?;
+        if segments.is_empty() {
+            recovery::forget_id(&*disk, dir)?;
+        }
+        let recovered = recovery::recover(&*disk, dir, &segments)?;
         let id = recovery::id(&*disk, dir)?;
         let state = State::new(dir, config.max_bytes, &recovered);
         let end_at_open = state.durable();
