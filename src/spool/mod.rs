@@ -96,6 +96,11 @@ impl Default for Config {
     }
 }
 
+/// Makes the folder that the spool's is to stand in, durably.
+pub fn make_folder(path: &Path) -> std::io::Result<()> {
+    disk::make_folder(&RealDisk, path)
+}
+
 /// An open spool folder and its writer thread.
 #[derive(Debug)]
 pub struct Spool {
@@ -125,7 +130,7 @@ impl Spool {
         registry: &prometheus::Registry,
     ) -> Result<Spool, Error> {
         let segment_limit = config.segment_max_bytes.min(config.max_bytes / 4);
-        std::fs::create_dir_all(dir).map_err(Error::io("create the spool folder", dir))?;
+        disk::make_folder(&*disk, dir).map_err(Error::io("create the spool folder", dir))?;
         let lock = lock::take(dir)?;
         let segments = recovery::segments(dir)?;
         if segments.is_empty() {

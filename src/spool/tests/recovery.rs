@@ -10,6 +10,41 @@ fn cut_newest(dir: &Path, len: u64) {
     file.set_len(len).unwrap();
 }
 
+/// Scenario: the spool's folder is made, and two above it.
+/// Guarantees: the names of all three are made durable. What is there already is left alone.
+#[tokio::test]
+async fn a_new_folder_is_durable() {
+    let dir = tempfile::tempdir().unwrap();
+    let (above, path) = (dir.path().join("a/b"), dir.path().join("a/b/spool"));
+    let disk = FaultyDisk::default();
+    open_on(Arc::new(disk.clone()), &path, &small())
+        .close()
+        .await;
+    let synced = std::mem::take(&mut disk.faults().folders);
+    for parent in [dir.path(), &dir.path().join("a"), &above] {
+        assert!(synced.iter().any(|one| one == parent), "{synced:?}");
+    }
+    open_on(Arc::new(disk.clone()), &path, &small())
+        .close()
+        .await;
+    assert!(!disk.faults().folders.contains(&above));
+}
+
+/// Scenario: a process begins a segment and stops before the segment's name is durable; the next one
+/// goes on with it.
+/// Guarantees: the name is made durable before anything is acked.
+#[tokio::test]
+async fn the_name_of_a_segment_gone_on_with_is_durable() {
+    let dir = tempfile::tempdir().unwrap();
+    open(dir.path(), &small()).close().await;
+    let disk = FaultyDisk::default();
+    let spool = open_on(Arc::new(disk.clone()), dir.path(), &small());
+    assert_eq!(disk.faults().folders, [dir.path()]);
+    append(&spool, &body(1, 10)).await;
+    assert_eq!(segments(dir.path()).len(), 1);
+    spool.close().await;
+}
+
 /// Scenario: somebody removes all segments, and leaves the id.
 /// Guarantees: there is a new id, so that the checkpoints of the old one, which lie past what is
 /// appended now, are not asked for. It stays.
