@@ -29,7 +29,7 @@ use crate::{
     receive::{self, Receivers},
     scale::Scaler,
     sink::prometheus::Prometheus,
-    spool::Spool,
+    spool::{self, Spool},
     store::{self, Store},
     web,
 };
@@ -78,7 +78,7 @@ impl App {
         registry.register(Box::new(
             prometheus::process_collector::ProcessCollector::for_self(),
         ))?;
-        std::fs::create_dir_all(&config.data_dir)
+        spool::make_folder(&config.data_dir)
             .with_context(|| format!("could not create {}", config.data_dir.display()))?;
         let spool = Spool::open(&config.data_dir.join("spool"), &config.spool, &registry)
             .map_err(could_not)?;

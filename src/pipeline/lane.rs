@@ -122,11 +122,7 @@ impl Lane {
     }
 
     async fn work(&mut self, drain: &CancellationToken) -> Result<(), Stop> {
-        let from = self.resume(drain).await?;
-        if from.is_some() {
-            self.delivery.passed.send_replace(from);
-        }
-        let mut reader = self.spool.reader(from);
+        let mut reader = self.start(drain).await?;
         loop {
             let ask = self.shared.map(|(_, asked)| asked + ASK_SHARED);
             let due = self.recount.due().into_iter().chain(ask).min();
@@ -322,6 +318,17 @@ impl Lane {
         }
     }
 
+    /// A reader from the store's checkpoint on. Segments before it are let go, so a checkpoint that
+    /// is not this folder's is told to nobody.
+    async fn start(&mut self, drain: &CancellationToken) -> Result<Reader, Stop> {
+        let from = self.resume(drain).await?;
+        let from = self.spool.known(from);
+        if from.is_some() {
+            self.delivery.passed.send_replace(from);
+        }
+        Ok(self.spool.reader(from))
+    }
+
     async fn resume(&mut self, drain: &CancellationToken) -> Result<Option<Position>, Stop> {
         let mut pause = Pause::default();
         loop {
@@ -395,4 +402,82 @@ pub(super) fn fill(
         entries.push(entry);
     }
     Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::Registry;
+
+    use super::*;
+    use crate::{otlp::Signal, price::Table, sink::prometheus::Prometheus, store};
+
+    async fn store_in(folder: &std::path::Path, registry: &Registry) -> Arc<store::Store> {
+        let url = format!("sqlite://{}", folder.join("rows.db").display()).into();
+        let config = store::Config {
+            url,
+            ..Default::default()
+        };
+        let store = store::Store::new(config, registry).unwrap();
+        store.connect().await.unwrap();
+        Arc::new(store)
+    }
+
+    fn lane(spool: &Arc<Spool>, rows: Rows, registry: &Registry) -> Lane {
+        let observer = Prometheus::new(&Default::default(), registry).unwrap();
+        let prices = Arc::new(Table::shipped());
+        Lane::new(
+            Arc::clone(spool),
+            rows,
+            Observed::new(observer, spool.end()),
+            Refiner::new(&Default::default(), &Default::default(), prices),
+            Config::default(),
+            Metrics::new(registry).unwrap(),
+            Books::new(Arc::clone(spool), registry).unwrap(),
+        )
+    }
+
+    /// Scenario: the spool's folder was put back from an old copy; before the store answers with
+    /// its newer checkpoint, entries are appended, at last past it.
+    /// Guarantees: no segment is let go of for that checkpoint; every entry is read.
+    #[tokio::test]
+    async fn a_checkpoint_of_another_life_trims_and_skips_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = Registry::new();
+        let config = spool::Config {
+            segment_max_bytes: 100,
+            ..Default::default()
+        };
+        let spool = Spool::open(&folder.path().join("spool"), &config, &registry);
+        let spool = Arc::new(spool.unwrap());
+        let store = store_in(folder.path(), &registry).await;
+        let rows = Rows::new(Arc::clone(&store), spool.id());
+        let stale = Batch {
+            checkpoint: Some(rows.checkpoint(Position::from_parts(4, 20))),
+            ..Default::default()
+        };
+        store.commit(&stale).await.unwrap();
+        let append = || async {
+            let appender = spool.appender();
+            let appended = appender.append(Signal::Traces, 5, vec![7; 80].into(), 1);
+            appended.await.unwrap()
+        };
+        while append().await.to_parts().0 < 6 {}
+        let mut lane = lane(&spool, rows, &registry);
+        let passed = lane.passed();
+        let Ok(mut reader) = lane.start(&CancellationToken::new()).await else {
+            panic!("the lane did not start");
+        };
+        if let Some(up_to) = *passed.borrow() {
+            spool.trim(up_to);
+        }
+        // The writer trims before it takes the second.
+        append().await;
+        append().await;
+        let mut read = Vec::new();
+        while let Some(entry) = reader.try_next().unwrap() {
+            read.push(entry.position.to_parts().0);
+        }
+        assert_eq!(read, (1..=8).collect::<Vec<_>>(), "an entry a segment");
+        spool.close().await;
+    }
 }

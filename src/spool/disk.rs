@@ -28,6 +28,21 @@ pub(super) trait LogFile: Send {
     fn cut(&mut self, len: u64) -> io::Result<()>;
 }
 
+/// Makes a folder and those above it that are missing. The names of the new ones are durable on
+/// return: else a power cut could take the folder, with all that was synced in it.
+pub(super) fn make_folder(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    let is_new = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let new: Vec<&Path> = path.ancestors().take_while(is_new).collect();
+    std::fs::create_dir_all(path)?;
+    for parent in new.into_iter().filter_map(Path::parent) {
+        match parent.as_os_str().is_empty() {
+            true => disk.sync_dir(Path::new("."))?,
+            false => disk.sync_dir(parent)?,
+        }
+    }
+    Ok(())
+}
+
 /// The operating system's.
 pub(super) struct RealDisk;
 

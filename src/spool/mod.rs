@@ -11,8 +11,9 @@
 //! ```
 //!
 //! The folder: `lock` (one process a folder), `id` (a random name, under which consumers keep
-//! their checkpoints), and segments `00000000000000000001.log` and up. A segment starts with
-//! 16 bytes (`SPANLSEG`, version 1, zero), then frames (see `frame`). Integers are little-endian.
+//! their checkpoints; a new one if all segments were removed), and segments
+//! `00000000000000000001.log` and up. A segment starts with 16 bytes (`SPANLSEG`, version 1, zero),
+//! then frames (see `frame`). Integers are little-endian.
 //!
 //! Invariants:
 //! - Segment numbers only grow, and a process never appends to a segment that an earlier one
@@ -95,11 +96,18 @@ impl Default for Config {
     }
 }
 
+/// Makes the folder that the spool's is to stand in, durably.
+pub fn make_folder(path: &Path) -> std::io::Result<()> {
+    disk::make_folder(&RealDisk, path)
+}
+
 /// An open spool folder and its writer thread.
 #[derive(Debug)]
 pub struct Spool {
     state: Arc<State>,
     id: String,
+    /// No checkpoint of an earlier process lies past it.
+    end_at_open: Position,
     appender: Appender,
     jobs: mpsc::Sender<Job>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -122,11 +130,16 @@ impl Spool {
         registry: &prometheus::Registry,
     ) -> Result<Spool, Error> {
         let segment_limit = config.segment_max_bytes.min(config.max_bytes / 4);
-        std::fs::create_dir_all(dir).map_err(Error::io("create the spool folder", dir))?;
+        disk::make_folder(&*disk, dir).map_err(Error::io("create the spool folder", dir))?;
         let lock = lock::take(dir)?;
-        let recovered = recovery::recover(&*disk, dir)?;
+        let segments = recovery::segments(dir)?;
+        if segments.is_empty() {
+            recovery::forget_id(&*disk, dir)?;
+        }
+        let recovered = recovery::recover(&*disk, dir, &segments)?;
         let id = recovery::id(&*disk, dir)?;
         let state = State::new(dir, config.max_bytes, &recovered);
+        let end_at_open = state.durable();
         metrics::register(&state, registry)?;
         state.metrics.torn_bytes(recovered.torn_bytes);
         let (jobs, queue) = mpsc::channel(writer::QUEUE_JOBS);
@@ -146,6 +159,7 @@ impl Spool {
             .map_err(Error::io("start the spool writer for", dir))?;
         Ok(Spool {
             appender: Appender::new(Arc::clone(&state), jobs.clone(), config.max_bytes / 4),
+            end_at_open,
             state,
             id,
             jobs,
@@ -163,17 +177,25 @@ impl Spool {
         self.appender.clone()
     }
 
-    /// Entries from `from` on; from the oldest kept one if `None`, or if `from` lies past the end
-    /// (then the folder is older than the checkpoint: reading again is harmless, skipping is not).
-    pub fn reader(&self, from: Option<Position>) -> Reader {
-        let tail = self.state.durable();
-        let from = from.filter(|from| {
-            if *from > tail {
-                tracing::error!(checkpoint = ?from, end = ?tail, spool = %self.state.dir.display(),
+    /// A checkpoint that a consumer stored, unless it lies past the end as of open: then the folder
+    /// is older than the checkpoint (reading again is harmless, skipping is not). The end as of now
+    /// says nothing, since entries are appended before the store answers. Only for checkpoints of
+    /// earlier processes: what this one appended lies past that end, too.
+    pub fn known(&self, checkpoint: Option<Position>) -> Option<Position> {
+        let end = self.end_at_open;
+        checkpoint.filter(|checkpoint| {
+            let is_known = *checkpoint <= end;
+            if !is_known {
+                tracing::error!(?checkpoint, ?end, spool = %self.state.dir.display(),
                     "the checkpoint lies past the end of the spool; reading all of it again");
             }
-            *from <= tail
-        });
+            is_known
+        })
+    }
+
+    /// Entries from `from` on; from the oldest kept one if `None`. A stored checkpoint must have
+    /// passed [`Spool::known`].
+    pub fn reader(&self, from: Option<Position>) -> Reader {
         Reader::new(
             Arc::clone(&self.state),
             from.unwrap_or(Position::from_parts(0, 0)),

@@ -30,53 +30,40 @@ pub(super) struct Sealed {
     pub(super) first_received_at: Option<i64>,
 }
 
-/// Checks every segment's header and the newest segment's entries, cuts a torn tail, and begins a
-/// segment of our own: an earlier process's is never appended to.
-pub(super) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovered, Error> {
+/// The numbers of the segments in the folder, in order.
+pub(super) fn segments(dir: &Path) -> Result<Vec<u64>, Error> {
     let mut numbers = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(Error::io("list", dir))? {
         let entry = entry.map_err(Error::io("list", dir))?;
         numbers.extend(segment::number(&entry.path()));
     }
     numbers.sort_unstable();
-    let newest = numbers.last().copied();
+    Ok(numbers)
+}
+
+/// Checks every segment's header and the newest segment's entries, cuts a torn tail, and begins a
+/// segment of our own: an earlier process's is never appended to.
+pub(super) fn recover(disk: &dyn Disk, dir: &Path, numbers: &[u64]) -> Result<Recovered, Error> {
+    for (first, last) in gaps(numbers) {
+        tracing::error!(spool = %dir.display(), first, last,
+            "segments are missing between those of the spool; acked entries in them are lost, unless every consumer was past them");
+    }
     let (mut sealed, mut torn_bytes, mut active) = (Vec::new(), 0, None);
-    for number in numbers {
+    for &number in numbers {
         let path = segment::path(dir, number);
         let io = |action| Error::io(action, &path);
         let mut file = SegmentFile::open(dir, number).map_err(io("open"))?;
         let mut len = file.len().map_err(io("read"))?;
-        let is_newest = Some(number) == newest;
-        if is_newest && len < segment::HEADER_LEN {
-            // The crash came while the file was being created; it never held an entry.
-            disk.remove(&path).map_err(io("remove"))?;
-            active = Some(begin(disk, dir, number)?);
-            continue;
-        }
-        match file.version().map_err(io("read"))? {
-            Some(version) if !SegmentFile::is_known(version) => {
-                return Err(Error::UnknownVersion { path, version });
-            }
-            Some(_) => {}
-            None => tracing::error!(segment = %path.display(),
-                "a spool segment does not start as it should; its entries are still looked for"),
-        }
+        check_header(&mut file, len, &path)?;
+        let is_newest = Some(&number) == numbers.last();
         if is_newest && len == segment::HEADER_LEN {
             active = Some(Active::reopen(disk, dir, number)?);
             continue;
         }
         if is_newest {
-            let end = sound_end(&mut file, len).map_err(io("read"))?;
-            let mut log = disk.open(&path).map_err(io("open"))?;
-            if end < len {
-                tracing::warn!(segment = %path.display(), at = end, bytes = len - end,
-                    "cut a torn tail off the spool: the process or the machine stopped during a write");
-                log.cut(end).map_err(io("cut"))?;
-                torn_bytes = len - end;
-                len = end;
-            }
-            // Entries that a killed process wrote but did not sync are handed out from now on.
-            log.sync().map_err(io("fsync"))?;
+            let end = mend_tail(disk, &mut file, &path, len)?;
+            torn_bytes = len - end;
+            len = end;
         }
         let first_received_at = match file
             .entry_at(segment::HEADER_LEN, len)
@@ -107,6 +94,36 @@ pub(super) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovered, Error> {
     })
 }
 
+/// The numbers missing between these, from the first to the last of each gap.
+fn gaps(numbers: &[u64]) -> impl Iterator<Item = (u64, u64)> {
+    let pairs = numbers.iter().zip(numbers.iter().skip(1));
+    pairs
+        .filter(|(before, after)| after.saturating_sub(**before) > 1)
+        .map(|(before, after)| (before + 1, after - 1))
+}
+
+/// Refuses a segment of another version. One that is damaged stays, however little is left of it:
+/// its number must not be used again, since checkpoints may name it.
+fn check_header(file: &mut SegmentFile, len: u64, path: &Path) -> Result<(), Error> {
+    if len < segment::HEADER_LEN {
+        tracing::warn!(segment = %path.display(), bytes = len,
+            "a spool segment ends within its header: the process or the machine stopped while it was begun, or its entries are lost");
+        return Ok(());
+    }
+    match file.version().map_err(Error::io("read", path))? {
+        Some(version) if !SegmentFile::is_known(version) => Err(Error::UnknownVersion {
+            path: path.to_owned(),
+            version,
+        }),
+        Some(_) => Ok(()),
+        None => {
+            tracing::error!(segment = %path.display(),
+                "a spool segment does not start as it should; its entries are still looked for");
+            Ok(())
+        }
+    }
+}
+
 fn begin(disk: &dyn Disk, dir: &Path, number: u64) -> Result<Active, Error> {
     Active::create(disk, dir, number).map_err(|fault| match fault {
         Fault::Full => Error::DiskFull,
@@ -115,9 +132,23 @@ fn begin(disk: &dyn Disk, dir: &Path, number: u64) -> Result<Active, Error> {
     })
 }
 
+/// Cuts a torn tail off the newest segment; says where it ends now.
+fn mend_tail(disk: &dyn Disk, file: &mut SegmentFile, path: &Path, len: u64) -> Result<u64, Error> {
+    let end = sound_end(file, len).map_err(Error::io("read", path))?;
+    let mut log = disk.open(path).map_err(Error::io("open", path))?;
+    if end < len {
+        tracing::warn!(segment = %path.display(), at = end, bytes = len - end,
+            "cut a torn tail off the spool: the process or the machine stopped during a write");
+        log.cut(end).map_err(Error::io("cut", path))?;
+    }
+    // Entries that a killed process wrote but did not sync are handed out from now on.
+    log.sync().map_err(Error::io("fsync", path))?;
+    Ok(end)
+}
+
 /// Where the last sound entry ends.
 fn sound_end(file: &mut SegmentFile, len: u64) -> io::Result<u64> {
-    let mut at = segment::HEADER_LEN;
+    let mut at = segment::HEADER_LEN.min(len);
     while at < len {
         match file.step(at, len)? {
             Step::Entry(header, _) => at += header.frame_len(),
@@ -128,11 +159,25 @@ fn sound_end(file: &mut SegmentFile, len: u64) -> io::Result<u64> {
     Ok(at)
 }
 
+/// Removes the id of a folder without segments, if it has one. Somebody has removed them, and
+/// numbers start at 1 again: what is appended from now on would lie before the old checkpoints.
+pub(super) fn forget_id(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
+    let path = dir.join("id");
+    match disk.remove(&path) {
+        Ok(()) => tracing::warn!(spool = %dir.display(),
+            "the spool's segments are gone; it starts anew, with a new id: its checkpoints are void"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error::io("remove", &path)(error)),
+    }
+    // Before a segment is begun: with one, the old id would count again.
+    disk.sync_dir(dir).map_err(Error::io("fsync", dir))
+}
+
 /// The folder's random name, made when there is none.
 pub(super) fn id(disk: &dyn Disk, dir: &Path) -> Result<String, Error> {
     let path = dir.join("id");
-    match std::fs::read_to_string(&path) {
-        Ok(id) if id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()) => return Ok(id),
+    match std::fs::read(&path).map(String::from_utf8) {
+        Ok(Ok(id)) if id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()) => return Ok(id),
         Ok(_) => tracing::warn!(path = %path.display(),
             "the spool's id is damaged; with a new one, what it holds is delivered again"),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -154,4 +199,18 @@ pub(super) fn id(disk: &dyn Disk, dir: &Path) -> Result<String, Error> {
     };
     write().map_err(Error::io("write", &path))?;
     Ok(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_gap_is_found() {
+        let found = |numbers: &[u64]| gaps(numbers).collect::<Vec<_>>();
+        assert_eq!(found(&[3, 4, 6, 7, 10]), [(5, 5), (8, 9)]);
+        assert_eq!(found(&[3, 4, 5]), [], "consumed ones are no gap");
+        assert_eq!(found(&[0, 0, u64::MAX]), [(1, u64::MAX - 1)]);
+        assert_eq!(found(&[]), []);
+    }
 }

@@ -105,13 +105,16 @@ impl Active {
         }
     }
 
-    /// Goes on with a segment that holds no entry yet.
+    /// Goes on with a segment that holds no entry yet; its name is durable on return, which the
+    /// process that began it may not have come to.
     pub(super) fn reopen(disk: &dyn Disk, dir: &Path, number: u64) -> Result<Self, Error> {
         let path = path(dir, number);
+        let file = disk.open(&path).map_err(Error::io("open", &path))?;
+        disk.sync_dir(dir).map_err(Error::io("fsync", dir))?;
         Ok(Active {
             number,
             len: HEADER_LEN,
-            file: Some(disk.open(&path).map_err(Error::io("open", &path))?),
+            file: Some(file),
         })
     }
 

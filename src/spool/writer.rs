@@ -1,6 +1,10 @@
 //! The thread: group commit, rotation, deleting.
 
-use std::{io::IoSlice, sync::Arc, time::Instant};
+use std::{
+    io::{self, IoSlice},
+    sync::Arc,
+    time::Instant,
+};
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
@@ -210,12 +214,15 @@ impl Writer {
         for (number, len) in self.state.forget(trimmed) {
             let path = segment::path(&self.state.dir, number);
             match self.disk.remove(&path) {
-                Ok(()) => {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    tracing::warn!(segment = %path.display(), %error,
+                        "could not delete a consumed spool segment; it goes at a later start");
+                }
+                // One that somebody else deleted takes no room either.
+                _ => {
                     self.state.space.give_back(len);
                     self.state.note_full(None);
                 }
-                Err(error) => tracing::warn!(segment = %path.display(), %error,
-                    "could not delete a consumed spool segment; it goes at a later start"),
             }
         }
         Ok(())

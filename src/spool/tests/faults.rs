@@ -80,6 +80,29 @@ async fn a_full_disk_gives_up_what_is_consumed() {
     spool.close().await;
 }
 
+/// Scenario: somebody deletes segments that are consumed, before the spool does.
+/// Guarantees: their room is given back; what counts is what is on disk.
+#[tokio::test]
+async fn room_of_a_segment_that_is_gone_is_given_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = open(dir.path(), &small());
+    let mut last = None;
+    for n in 0..4 {
+        last = Some(append(&spool, &body(n, 700)).await);
+    }
+    for path in &segments(dir.path())[..2] {
+        std::fs::remove_file(path).unwrap();
+    }
+    spool.trim(last.unwrap());
+    // The writer trims before it takes the second.
+    append(&spool, &body(8, 10)).await;
+    append(&spool, &body(9, 10)).await;
+    let files = segments(dir.path());
+    let sizes = files.iter().map(|path| path.metadata().unwrap().len());
+    assert_eq!(spool.bytes(), sizes.sum::<u64>());
+    spool.close().await;
+}
+
 /// Scenario: fsync fails once, then works again.
 /// Guarantees: neither that append nor any later one is acked; a reader never sees the entry; the
 /// next process goes on.

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, IoSlice},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -20,6 +20,8 @@ pub(super) struct Faults {
     pub(super) cut: Option<io::ErrorKind>,
     /// fsyncs seen.
     pub(super) syncs: usize,
+    /// Folders whose names were made durable.
+    pub(super) folders: Vec<PathBuf>,
 }
 
 #[derive(Clone, Default)]
@@ -63,6 +65,7 @@ impl Disk for FaultyDisk {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.faults().folders.push(dir.to_owned());
         RealDisk.sync_dir(dir)
     }
 }

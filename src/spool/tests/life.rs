@@ -297,15 +297,25 @@ async fn a_newer_format_is_refused() {
     );
 }
 
-/// Scenario: the folder was put back from an old copy, and the checkpoint is newer.
-/// Guarantees: everything is read again; nothing new is skipped.
+/// Scenario: the folder was put back from an old copy, and the checkpoint is newer; it is asked for
+/// before entries are appended, and after the end has grown past it.
+/// Guarantees: everything is read again; nothing new is skipped. A checkpoint of this folder counts.
 #[tokio::test]
 async fn a_checkpoint_past_the_end_reads_everything() {
     let dir = tempfile::tempdir().unwrap();
     let spool = open(dir.path(), &small());
-    append(&spool, &body(1, 10)).await;
-    let mut reader = spool.reader(Some(Position::from_parts(9, 500)));
+    let first = append(&spool, &body(1, 10)).await;
+    spool.close().await;
+    let spool = open(dir.path(), &small());
+    assert_eq!(spool.known(Some(first)), Some(first));
+    let (segment, offset) = spool.end().to_parts();
+    let stale = Position::from_parts(segment, offset + 10);
+    let mut reader = spool.reader(spool.known(Some(stale)));
     append(&spool, &body(2, 10)).await;
-    assert_eq!(bodies(&mut reader), [body(1, 10), body(2, 10)]);
+    append(&spool, &body(3, 10)).await;
+    let all = [body(1, 10), body(2, 10), body(3, 10)];
+    assert_eq!(bodies(&mut reader), all);
+    assert!(spool.end() > stale);
+    assert_eq!(bodies(&mut spool.reader(spool.known(Some(stale)))), all);
     spool.close().await;
 }

@@ -3,6 +3,7 @@ mod faults;
 mod faulty;
 mod life;
 mod model;
+mod recovery;
 
 use std::{path::Path, sync::Arc};
 
