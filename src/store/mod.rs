@@ -11,6 +11,7 @@
 //! | `tables` | the one list of tables and columns; rows packed |
 //! | `rows` | the rows of a batch, by table |
 //! | `amend` | changes to stored rows; checkpoints |
+//! | `arrays` | rows as JSON, as much as one statement takes |
 //! | `content` | content that came apart from its call |
 //! | `texts` | which texts of earlier messages are new |
 //! | `recent` | what is stored of some traces, for the counter |
@@ -23,6 +24,7 @@
 //! | `error` `metrics` | what goes wrong, what is counted |
 
 mod amend;
+mod arrays;
 mod content;
 mod days;
 mod error;
