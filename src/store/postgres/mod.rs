@@ -100,7 +100,14 @@ impl Postgres {
             .connect_lazy_with(options);
         MIGRATIONS.run(&pool).await?;
         self.partitions.forget();
-        self.ensure_ahead(&pool, chrono::Utc::now()).await?;
+        match self.ensure_ahead(&pool, chrono::Utc::now()).await {
+            // Rows must not wait for as long as somebody reads; the hourly job tries again, and a
+            // batch whose day has none goes to the default partitions.
+            Err(error) if error.is_locked() => {
+                tracing::warn!("a long query keeps partitions from being made; later");
+            }
+            made => made?,
+        }
         Ok(pool)
     }
 
