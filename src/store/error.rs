@@ -1,5 +1,7 @@
 //! What can go wrong between us and the store.
 
+use std::time::Duration;
+
 /// Why a call to the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -52,7 +54,8 @@ impl From<sqlx::migrate::MigrateError> for Error {
 
 impl Error {
     /// For what did not end in time.
-    pub(super) fn timed_out(what: &'static str) -> Self {
+    pub(super) fn timed_out(limit: Duration) -> Self {
+        let what = format!("no answer within {limit:?}");
         let error = std::io::Error::new(std::io::ErrorKind::TimedOut, what);
         Error::Unreachable(sqlx::Error::Io(error))
     }
