@@ -98,6 +98,11 @@ impl Error {
         self.code().as_deref() == Some("55P03")
     }
 
+    /// True if no connection could be had from the pool in time.
+    pub(super) fn is_pool_timeout(&self) -> bool {
+        matches!(self, Error::Unreachable(sqlx::Error::PoolTimedOut))
+    }
+
     /// True if the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         !matches!(self, Error::Url(_) | Error::NewerSchema(_)) && !self.is_about_data()

@@ -21,7 +21,7 @@
 //! | `retention` | what may go, and what went |
 //! | `postgres` | COPY BINARY, the conflict-safe path, day partitions made and dropped |
 //! | `sqlite` | multi-row INSERT, old rows deleted a few at a time |
-//! | `patience` | how long an answer may take |
+//! | `patience` | how long an answer may take, and when the store is lost |
 //! | `error` `metrics` | what goes wrong, what is counted |
 
 mod amend;
@@ -142,6 +142,7 @@ pub struct Store {
     backend: Backend,
     keep: days::Keep,
     connected: Mutex<Option<Pool>>,
+    answered: patience::Answered,
     texts: texts::Known,
     metrics: metrics::Metrics,
 }
@@ -168,6 +169,7 @@ impl Store {
             backend,
             keep,
             connected: Mutex::new(None),
+            answered: patience::Answered::default(),
             texts: texts::Known::default(),
             metrics: metrics::Metrics::new(registry)?,
         })
@@ -207,6 +209,7 @@ impl Store {
         self.metrics.up(connected.is_ok());
         self.texts.forget();
         self.set(Some(connected?));
+        self.answered.now();
         Ok(())
     }
 
@@ -398,11 +401,15 @@ impl Store {
     /// Notices a broken connection.
     fn seen<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
         match &outcome {
+            Ok(_) => {
+                self.answered.now();
+                self.metrics.up(true);
+            }
             // A row it would not take is the row's fault.
-            Ok(_) => self.metrics.up(true),
             Err(error) => self.metrics.up(error.is_about_data() || error.is_locked()),
         }
-        if outcome.as_ref().is_err_and(Error::is_disconnected) {
+        let is_lost = |error: &Error| self.answered.is_lost(error, self.pool().as_ref());
+        if outcome.as_ref().is_err_and(is_lost) {
             self.set(None);
         }
         outcome
