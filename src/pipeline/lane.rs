@@ -289,7 +289,7 @@ impl Lane {
             }
         };
         let counted = self.refiner.counter().reconcile(stored);
-        self.observed.lock().await.recounted(&counted.amendments);
+        self.observed.lock().await.recounted(&counted);
         self.next.amendments.extend(counted.amendments);
         self.next.rows.add(counted.records, &counted.links);
         match self.delivery.rows.put_right(&self.next, &parts).await {

@@ -15,7 +15,7 @@ use super::{
     lane::{at_length, fill},
 };
 use crate::{
-    record::Amendment,
+    count::Counted,
     sink::prometheus::Prometheus,
     spool::{self, Entry, Position, Spool},
 };
@@ -50,9 +50,11 @@ impl Seen {
         entries.partition_point(|entry| entry.position <= self.upto)
     }
 
-    /// Takes changes to rows that were observed before.
-    pub fn recounted(&mut self, amendments: &[Amendment]) {
-        self.sink.recounted(amendments);
+    /// Takes what came of looking at traces again: rows that were held back until now, and changes
+    /// to rows that were observed before.
+    pub fn recounted(&mut self, counted: &Counted) {
+        self.sink.observe(&counted.records);
+        self.sink.recounted(&counted.amendments);
     }
 
     /// Takes a part of a batch, none of which was seen.
@@ -140,5 +142,36 @@ impl Lookahead {
                 seen.passed(position);
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Record;
+
+    /// Scenario: looking at a trace again, together with what another process stored of it, lets the
+    /// row of its request go.
+    /// Guarantees: the metrics count it, as its row in the store says.
+    #[test]
+    fn a_request_that_was_held_back_is_counted() {
+        let registry = prometheus::Registry::new();
+        let sink = Prometheus::new(&Default::default(), &registry).unwrap();
+        let mut seen = Seen {
+            sink,
+            upto: Position::from_parts(1, 0),
+        };
+        let requests = || {
+            let all = registry.gather();
+            let family = all.iter().find(|f| f.name() == "genai_requests_total");
+            let metrics = family.into_iter().flat_map(|family| family.get_metric());
+            metrics.map(|m| m.get_counter().get_value()).sum::<f64>()
+        };
+        assert_eq!(requests(), 0.0);
+        seen.recounted(&Counted {
+            records: vec![Record::PipelineRequest(Box::default())],
+            ..Counted::default()
+        });
+        assert_eq!(requests(), 1.0);
     }
 }

@@ -1,22 +1,17 @@
 //! Changes to stored rows; checkpoints.
 //!
 //! Each kind of change is one statement over a JSON array of changes, so a batch with a thousand
-//! of them is a handful of round trips. The array holds a row once: which of two changes an UPDATE
+//! of them is a handful of round trips. The arrays hold a row once: which of two changes an UPDATE
 //! takes is open, so they are merged before.
-
-use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool, SqliteConnection, SqlitePool};
 
-use super::{Batch, Error, Sql, tables::rfc3339};
+use super::{Batch, Error, Sql, arrays::arrays, tables::rfc3339};
 use crate::{
     record::{Amendment, Change, Context, SpanKey, TraceId},
     spool::Position,
 };
-
-/// Changes of one kind, by row.
-type Changes = BTreeMap<(SpanKey, i64), Value>;
 
 /// `UPDATE table SET … FROM the array`, matched by primary key. In `$set`, `v` has the array's
 /// fields; Postgres needs their types, and bounds: without them a join reads every partition.
@@ -204,49 +199,52 @@ pub(super) async fn is_shared(pool: &PgPool, spool_id: &str) -> Result<bool, Err
         .await?)
 }
 
-/// The statements that a batch needs, each with its array.
-fn changes(batch: &Batch) -> Vec<(Sql, String)> {
-    let mut kinds: [Changes; 5] = Default::default();
-    let [counted, retrieval, parents, requests, contexts] = &mut kinds;
-    for Amendment {
-        key,
-        started_at,
-        change,
-    } in &batch.amendments
-    {
-        let kind = match change {
-            Change::Counted(_) => &mut *counted,
-            Change::RetrievalCounted(_) => &mut *retrieval,
-            Change::ParentCall(_) => &mut *parents,
-            Change::Request { .. } => &mut *requests,
-            Change::Context(_) => &mut *contexts,
-        };
-        let row = kind.entry((*key, *started_at)).or_insert_with(|| {
-            json!({
-                "trace_id": key.trace_id.to_string(),
-                "span_id": key.span_id.to_string(),
-                "started_at": rfc3339(*started_at),
-            })
-        });
-        apply(row, change);
+/// The place of a change's kind among those of a batch, and what writes it.
+fn kind(change: &Change) -> (u8, &'static [Sql]) {
+    match change {
+        Change::Counted(_) => (0, &[COUNTED]),
+        Change::RetrievalCounted(_) => (1, &[RETRIEVAL_COUNTED]),
+        Change::ParentCall(_) => (2, &[PARENT]),
+        Change::Request { .. } => (3, &[REQUEST]),
+        Change::Context(_) => (
+            4,
+            &[
+                CALL_CONTEXT,
+                RETRIEVAL_CONTEXT,
+                SPEECH_CONTEXT,
+                REQUEST_CONTEXT,
+            ],
+        ),
     }
-    let [counted, retrieval, parents, requests, contexts] = kinds.map(array);
-    let mut all = vec![
-        (COUNTED, counted),
-        (RETRIEVAL_COUNTED, retrieval),
-        (PARENT, parents),
-        (REQUEST, requests),
-        (CALL_CONTEXT, contexts.clone()),
-        (RETRIEVAL_CONTEXT, contexts.clone()),
-        (SPEECH_CONTEXT, contexts.clone()),
-        (REQUEST_CONTEXT, contexts),
-    ];
-    all.retain(|(_, list)| list != "[]");
+}
+
+/// The changes of a batch, kind by kind and row by row; those of one row as they came.
+fn sorted(batch: &Batch) -> Vec<&Amendment> {
+    let mut all: Vec<&Amendment> = batch.amendments.iter().collect();
+    all.sort_by_key(|amendment| (kind(&amendment.change).0, place(amendment)));
     all
 }
 
-fn array(changes: Changes) -> String {
-    Value::Array(changes.into_values().collect()).to_string()
+fn place(amendment: &Amendment) -> (SpanKey, i64) {
+    (amendment.key, amendment.started_at)
+}
+
+/// Changes of one kind, sorted, as rows of an array. Made one by one: a parent that comes late gives
+/// its context to each span below it, which together are far larger than the batch.
+fn rows<'a>(changes: &'a [&'a Amendment]) -> impl Iterator<Item = Value> + 'a {
+    let of_rows = changes.chunk_by(|one, next| place(one) == place(next));
+    of_rows.filter_map(|of_row| {
+        let (key, started_at) = place(of_row.first()?);
+        let mut row = json!({
+            "trace_id": key.trace_id.to_string(),
+            "span_id": key.span_id.to_string(),
+            "started_at": rfc3339(started_at),
+        });
+        of_row
+            .iter()
+            .for_each(|amendment| apply(&mut row, &amendment.change));
+        Some(row)
+    })
 }
 
 /// Writes a change into its row of the array. The last verdict holds, and the last context, which
@@ -297,8 +295,15 @@ macro_rules! amend {
     ($name:ident, $store:ident, $connection:ty, $resume:ident, $pool:ty) => {
         /// A batch's changes to stored rows, and its checkpoint.
         pub(super) async fn $name(tx: &mut $connection, batch: &Batch) -> Result<(), Error> {
-            for (sql, list) in changes(batch) {
-                sqlx::query(sql.$store).bind(list).execute(&mut *tx).await?;
+            let changes = sorted(batch);
+            for of_kind in changes.chunk_by(|a, b| kind(&a.change).0 == kind(&b.change).0) {
+                let statements = of_kind.first().map(|first| kind(&first.change).1);
+                for list in arrays(rows(of_kind)) {
+                    for sql in statements.unwrap_or_default() {
+                        let update = sqlx::query(sql.$store).bind(list.as_str());
+                        update.execute(&mut *tx).await?;
+                    }
+                }
             }
             if let Some(checkpoint) = &batch.checkpoint {
                 let [segment, offset] = parts(checkpoint.position);

@@ -1,16 +1,14 @@
 //! Content that came apart from its call, in a log event: kept until the call is there, whichever
 //! comes first.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::LazyLock,
-};
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, SqliteConnection, SqlitePool};
 
 use super::{
     Error, Sql,
+    arrays::arrays,
     tables::{history_json, rfc3339},
 };
 use crate::record::{CallContent, SpanKey};
@@ -114,49 +112,59 @@ const FORGET: Sql = Sql {
     postgres: "DELETE FROM pending_content WHERE received_at < $1::timestamptz",
 };
 
-/// Content by call, the events of one call merged.
-fn merged(contents: &[CallContent]) -> String {
-    let mut rows = BTreeMap::new();
-    for content in contents {
-        let row = rows.entry(content.key).or_insert_with(|| {
-            json!({
-                "trace_id": content.key.trace_id.to_string(),
-                "span_id": content.key.span_id.to_string(),
-                "received_at": rfc3339(content.received_at),
-            })
-        });
-        let mut set = |name: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                row[name] = value;
-            }
-        };
-        let text = |text: Option<&str>| text.map(|t| t.replace('\0', "\u{FFFD}").into());
-        set("prompt", text(content.prompt.as_deref()));
-        set("system_prompt", text(content.system_prompt.as_deref()));
-        set("response", text(content.response.as_deref()));
-        set("finish_reason", text(content.finish_reason.as_deref()));
-        let history = content.history.as_deref().map(history_json);
-        set(
-            "history",
-            history.and_then(|json| serde_json::from_str(&json).ok()),
-        );
-        let usage = &content.usage;
-        set("prompt_tokens", usage.prompt.map(Value::from));
-        set("completion_tokens", usage.completion.map(Value::from));
-        let both = usage.prompt.zip(usage.completion);
-        let sum = both.map(|(prompt, completion)| prompt.saturating_add(completion));
-        set("total_tokens", usage.total.or(sum).map(Value::from));
-    }
-    Value::Array(rows.into_values().collect()).to_string()
+/// Content by call, sorted; the events of one call as they came.
+fn sorted(contents: &[CallContent]) -> Vec<&CallContent> {
+    let mut sorted: Vec<&CallContent> = contents.iter().collect();
+    sorted.sort_by_key(|content| content.key);
+    sorted
 }
 
-fn keys(calls: &[SpanKey], contents: &[CallContent]) -> String {
+/// Sorted content as rows of an array, the events of one call merged.
+fn rows<'a>(sorted: &'a [&'a CallContent]) -> impl Iterator<Item = Value> + 'a {
+    let of_calls = sorted.chunk_by(|one, next| one.key == next.key);
+    of_calls.filter_map(|of_call| {
+        let first = of_call.first()?;
+        let mut row = json!({
+            "trace_id": first.key.trace_id.to_string(),
+            "span_id": first.key.span_id.to_string(),
+            "received_at": rfc3339(first.received_at),
+        });
+        of_call.iter().for_each(|content| add(&mut row, content));
+        Some(row)
+    })
+}
+
+fn add(row: &mut Value, content: &CallContent) {
+    let mut set = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            row[name] = value;
+        }
+    };
+    let text = |text: Option<&str>| text.map(|t| t.replace('\0', "\u{FFFD}").into());
+    set("prompt", text(content.prompt.as_deref()));
+    set("system_prompt", text(content.system_prompt.as_deref()));
+    set("response", text(content.response.as_deref()));
+    set("finish_reason", text(content.finish_reason.as_deref()));
+    let history = content.history.as_deref().map(history_json);
+    set(
+        "history",
+        history.and_then(|json| serde_json::from_str(&json).ok()),
+    );
+    let usage = &content.usage;
+    set("prompt_tokens", usage.prompt.map(Value::from));
+    set("completion_tokens", usage.completion.map(Value::from));
+    let both = usage.prompt.zip(usage.completion);
+    let sum = both.map(|(prompt, completion)| prompt.saturating_add(completion));
+    set("total_tokens", usage.total.or(sum).map(Value::from));
+}
+
+/// The keys of calls and contents, each once.
+fn keys(calls: &[SpanKey], contents: &[CallContent]) -> impl Iterator<Item = Value> + use<> {
     let contents = contents.iter().map(|content| content.key);
     let keys: BTreeSet<SpanKey> = calls.iter().copied().chain(contents).collect();
-    let keys = keys.iter().map(
+    keys.into_iter().map(
         |key| json!({ "trace_id": key.trace_id.to_string(), "span_id": key.span_id.to_string() }),
-    );
-    Value::Array(keys.collect()).to_string()
+    )
 }
 
 /// Joins content whose call another process stored at the same moment.
@@ -193,8 +201,10 @@ macro_rules! content {
             contents: &[CallContent],
         ) -> Result<(), Error> {
             if !contents.is_empty() {
-                let keep = sqlx::query(KEEP.$store).bind(merged(contents));
-                keep.execute(&mut *tx).await?;
+                for list in arrays(rows(&sorted(contents))) {
+                    let keep = sqlx::query(KEEP.$store).bind(list);
+                    keep.execute(&mut *tx).await?;
+                }
             } else if calls.is_empty()
                 || sqlx::query(IS_ANY)
                     .fetch_optional(&mut *tx)
@@ -203,7 +213,10 @@ macro_rules! content {
             {
                 return Ok(());
             }
-            $join(tx, &keys(calls, contents)).await
+            for list in arrays(keys(calls, contents)) {
+                $join(&mut *tx, &list).await?;
+            }
+            Ok(())
         }
 
         /// Lets go of content whose call never came; says of how many calls.

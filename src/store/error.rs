@@ -1,5 +1,7 @@
 //! What can go wrong between us and the store.
 
+use std::time::Duration;
+
 /// Why a call to the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -52,7 +54,8 @@ impl From<sqlx::migrate::MigrateError> for Error {
 
 impl Error {
     /// For what did not end in time.
-    pub(super) fn timed_out(what: &'static str) -> Self {
+    pub(super) fn timed_out(limit: Duration) -> Self {
+        let what = format!("no answer within {limit:?}");
         let error = std::io::Error::new(std::io::ErrorKind::TimedOut, what);
         Error::Unreachable(sqlx::Error::Io(error))
     }
@@ -93,6 +96,11 @@ impl Error {
     /// True if somebody held a lock for longer than the statement may wait (55P03).
     pub fn is_locked(&self) -> bool {
         self.code().as_deref() == Some("55P03")
+    }
+
+    /// True if no connection could be had from the pool in time.
+    pub(super) fn is_pool_timeout(&self) -> bool {
+        matches!(self, Error::Unreachable(sqlx::Error::PoolTimedOut))
     }
 
     /// True if the same call may succeed later.

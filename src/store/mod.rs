@@ -11,6 +11,7 @@
 //! | `tables` | the one list of tables and columns; rows packed |
 //! | `rows` | the rows of a batch, by table |
 //! | `amend` | changes to stored rows; checkpoints |
+//! | `arrays` | rows as JSON, as much as one statement takes |
 //! | `content` | content that came apart from its call |
 //! | `texts` | which texts of earlier messages are new |
 //! | `recent` | what is stored of some traces, for the counter |
@@ -20,13 +21,16 @@
 //! | `retention` | what may go, and what went |
 //! | `postgres` | COPY BINARY, the conflict-safe path, day partitions made and dropped |
 //! | `sqlite` | multi-row INSERT, old rows deleted a few at a time |
+//! | `patience` | how long an answer may take, and when the store is lost |
 //! | `error` `metrics` | what goes wrong, what is counted |
 
 mod amend;
+mod arrays;
 mod content;
 mod days;
 mod error;
 mod metrics;
+mod patience;
 mod postgres;
 mod recent;
 mod recost;
@@ -45,6 +49,8 @@ use std::{
 use chrono::{DateTime, NaiveDate, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{PgPool, SqlitePool};
+
+use patience::{ANSWER_TIMEOUT, in_time};
 
 pub use error::Error;
 pub use recent::Wanted;
@@ -136,6 +142,7 @@ pub struct Store {
     backend: Backend,
     keep: days::Keep,
     connected: Mutex<Option<Pool>>,
+    answered: patience::Answered,
     texts: texts::Known,
     metrics: metrics::Metrics,
 }
@@ -162,6 +169,7 @@ impl Store {
             backend,
             keep,
             connected: Mutex::new(None),
+            answered: patience::Answered::default(),
             texts: texts::Known::default(),
             metrics: metrics::Metrics::new(registry)?,
         })
@@ -201,6 +209,7 @@ impl Store {
         self.metrics.up(connected.is_ok());
         self.texts.forget();
         self.set(Some(connected?));
+        self.answered.now();
         Ok(())
     }
 
@@ -257,64 +266,56 @@ impl Store {
 
     /// Where a lane resumes; `None` if it never wrote.
     pub async fn checkpoint(&self, spool_id: &str, lane: &str) -> Result<Option<Position>, Error> {
-        let found = match self.pool() {
-            Some(Pool::Sqlite(pool)) => amend::checkpoint_sqlite(&pool, spool_id, lane).await,
-            Some(Pool::Postgres(pool)) => amend::checkpoint_postgres(&pool, spool_id, lane).await,
-            None => Err(Error::NotConnected),
+        let question = async |pool| match pool {
+            Pool::Sqlite(pool) => amend::checkpoint_sqlite(&pool, spool_id, lane).await,
+            Pool::Postgres(pool) => amend::checkpoint_postgres(&pool, spool_id, lane).await,
         };
-        self.seen(found)
+        self.ask(question).await
     }
 
     /// What is stored of some spans, as far as the counter needs it.
     pub async fn stored_spans(&self, wanted: Wanted<'_>) -> Result<Vec<MappedSpan>, Error> {
-        let found = match self.pool() {
-            Some(pool) => recent::spans(&pool, wanted).await,
-            None => Err(Error::NotConnected),
-        };
-        self.seen(found)
+        self.ask(async |pool| recent::spans(&pool, wanted).await)
+            .await
     }
 
     /// Sums the requests of these traces from the rows that are stored of them. For stores that
     /// several processes write to: elsewhere the counter's own sums hold.
     pub async fn sum_requests(&self, traces: &[TraceId]) -> Result<(), Error> {
-        let summed = match self.pool() {
-            Some(Pool::Sqlite(_)) => Ok(()),
-            Some(Pool::Postgres(pool)) => amend::sum_requests(&pool, traces).await,
-            None => Err(Error::NotConnected),
+        let question = async |pool| match pool {
+            Pool::Sqlite(_) => Ok(()),
+            Pool::Postgres(pool) => amend::sum_requests(&pool, traces).await,
         };
-        self.seen(summed)
+        self.ask(question).await
     }
 
     /// Joins content whose call another process stored at the same moment.
     pub async fn claim_content(&self) -> Result<(), Error> {
-        let claimed = match self.pool() {
-            Some(Pool::Sqlite(_)) => Ok(()),
-            Some(Pool::Postgres(pool)) => content::claim(&pool).await,
-            None => Err(Error::NotConnected),
+        let question = async |pool| match pool {
+            Pool::Sqlite(_) => Ok(()),
+            Pool::Postgres(pool) => content::claim(&pool).await,
         };
-        self.seen(claimed)
+        self.ask(question).await
     }
 
     /// Lets others that write to the store know of this spool before it has rows.
     pub async fn announce(&self, spool_id: &str) -> Result<(), Error> {
-        let announced = match self.pool() {
-            Some(Pool::Sqlite(_)) => Ok(()),
-            Some(Pool::Postgres(pool)) => amend::announce(&pool, spool_id).await,
-            None => Err(Error::NotConnected),
+        let question = async |pool| match pool {
+            Pool::Sqlite(_) => Ok(()),
+            Pool::Postgres(pool) => amend::announce(&pool, spool_id).await,
         };
-        self.seen(announced)
+        self.ask(question).await
     }
 
     /// True if a lane of another spool wrote within the last day: then a trace may be stored in
     /// part by somebody else.
     pub async fn is_shared(&self, spool_id: &str) -> Result<bool, Error> {
-        let found = match self.pool() {
+        let question = async |pool| match pool {
             // A file has one writer.
-            Some(Pool::Sqlite(_)) => Ok(false),
-            Some(Pool::Postgres(pool)) => amend::is_shared(&pool, spool_id).await,
-            None => Err(Error::NotConnected),
+            Pool::Sqlite(_) => Ok(false),
+            Pool::Postgres(pool) => amend::is_shared(&pool, spool_id).await,
         };
-        self.seen(found)
+        self.ask(question).await
     }
 
     /// Gives stored rows new costs, and their requests the new sums; whole or not at all.
@@ -329,24 +330,23 @@ impl Store {
 
     /// Makes day partitions ahead, where the store has partitions.
     pub async fn ensure_partitions(&self, now: DateTime<Utc>) -> Result<(), Error> {
-        let made = match (&self.backend, self.pool()) {
-            (Backend::Postgres(postgres), Some(Pool::Postgres(pool))) => {
+        let question = async |pool| match (&self.backend, pool) {
+            (Backend::Postgres(postgres), Pool::Postgres(pool)) => {
                 postgres.ensure_ahead(&pool, now).await
             }
             _ => Ok(()),
         };
-        self.seen(made)
+        self.ask(question).await
     }
 
     /// Which days may go, by the store's own clock; `now` is this machine's. To be asked about
     /// every hour: it also notes how the clock runs.
     pub async fn days_due(&self, now: DateTime<Utc>) -> Result<Due, Error> {
-        let known = match self.pool() {
-            Some(Pool::Sqlite(pool)) => sqlite::known(&pool, self.keep, now).await,
-            Some(Pool::Postgres(pool)) => postgres::known(&pool, self.keep).await,
-            None => Err(Error::NotConnected),
+        let question = async |pool| match pool {
+            Pool::Sqlite(pool) => sqlite::known(&pool, self.keep, now).await,
+            Pool::Postgres(pool) => postgres::known(&pool, self.keep).await,
         };
-        let known = self.seen(known)?;
+        let known = self.ask(question).await?;
         Ok(retention::due(known, self.keep, now))
     }
 
@@ -369,12 +369,11 @@ impl Store {
     /// Lets go of content that was received before `before` (Unix ns) and whose call never came;
     /// says of how many calls.
     pub async fn forget_unclaimed(&self, before: i64) -> Result<u64, Error> {
-        let forgotten = match self.pool() {
-            Some(Pool::Sqlite(pool)) => content::forget_sqlite(&pool, before).await,
-            Some(Pool::Postgres(pool)) => content::forget_postgres(&pool, before).await,
-            None => Err(Error::NotConnected),
+        let question = async |pool| match pool {
+            Pool::Sqlite(pool) => content::forget_sqlite(&pool, before).await,
+            Pool::Postgres(pool) => content::forget_postgres(&pool, before).await,
         };
-        self.seen(forgotten)
+        self.ask(question).await
     }
 
     /// Lets go of the connections.
@@ -386,14 +385,31 @@ impl Store {
         }
     }
 
+    /// Asks, but not for ever. A file can't vanish, and may be slow.
+    async fn ask<T>(
+        &self,
+        question: impl AsyncFnOnce(Pool) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let outcome = match self.pool() {
+            Some(pool @ Pool::Sqlite(_)) => question(pool).await,
+            Some(pool @ Pool::Postgres(_)) => in_time(ANSWER_TIMEOUT, question(pool)).await,
+            None => Err(Error::NotConnected),
+        };
+        self.seen(outcome)
+    }
+
     /// Notices a broken connection.
     fn seen<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
         match &outcome {
+            Ok(_) => {
+                self.answered.now();
+                self.metrics.up(true);
+            }
             // A row it would not take is the row's fault.
-            Ok(_) => self.metrics.up(true),
             Err(error) => self.metrics.up(error.is_about_data() || error.is_locked()),
         }
-        if outcome.as_ref().is_err_and(Error::is_disconnected) {
+        let is_lost = |error: &Error| self.answered.is_lost(error, self.pool().as_ref());
+        if outcome.as_ref().is_err_and(is_lost) {
             self.set(None);
         }
         outcome

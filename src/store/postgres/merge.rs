@@ -7,7 +7,11 @@ use std::ops::Range;
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
 use super::copy;
-use crate::store::{Error, Inserted, Refused, tables::Packed};
+use crate::store::{
+    Error, Inserted, Refused,
+    arrays::{BYTES, ROWS},
+    tables::Packed,
+};
 
 /// How a slice gets into its table.
 enum Way {
@@ -54,8 +58,8 @@ pub(super) async fn direct(tx: &mut PgConnection, rows: &Packed) -> Result<Inser
 
 async fn by_halves(tx: &mut PgConnection, rows: &Packed, way: &Way) -> Result<Inserted, Error> {
     let mut inserted = Inserted::default();
-    let mut open: Vec<Range<usize>> = Vec::new();
-    open.push(0..rows.len());
+    let mut open = slices(rows);
+    open.reverse();
     while let Some(slice) = open.pop() {
         tx.execute("SAVEPOINT merge").await?;
         match merge(tx, rows, slice.clone(), way).await {
@@ -82,6 +86,22 @@ async fn by_halves(tx: &mut PgConnection, rows: &Packed, way: &Way) -> Result<In
         }
     }
     Ok(inserted)
+}
+
+/// As much as is merged at once.
+fn slices(rows: &Packed) -> Vec<Range<usize>> {
+    let (mut slices, mut start, mut bytes) = (Vec::new(), 0, 0);
+    for row in 0..rows.len() {
+        bytes += rows.row(row).len();
+        if bytes >= BYTES || row + 1 - start >= ROWS {
+            slices.push(start..row + 1);
+            (start, bytes) = (row + 1, 0);
+        }
+    }
+    if start < rows.len() {
+        slices.push(start..rows.len());
+    }
+    slices
 }
 
 /// Says how many rows were not there.

@@ -24,6 +24,7 @@ use super::{
     Batch, Committed, Error, Inserted, Refused, Turn, amend, content,
     days::{DaysOf, Keep},
     metrics::Metrics,
+    patience::{ANSWER_TIMEOUT, in_time},
     texts::{self, Known},
 };
 
@@ -33,9 +34,8 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/postgres/
 
 /// Long enough for a busy server, short enough that an outage is noticed.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A server that takes packets and never answers must not hold a lane for ever. Each statement has
-/// its own limit of a minute; a batch is a handful of them.
-const COMMIT_TIMEOUT: Duration = Duration::from_secs(120);
+/// Each statement has its own limit of a minute, and there are several migrations.
+const MIGRATE_TIMEOUT: Duration = Duration::from_secs(600);
 /// Prompts and answers compressed by lz4 take a quarter of the CPU time of Postgres' own way, and 1 %
 /// more room (COPY of 10,000 rows of 10,000 characters: 1.0 s, not 4.0). Not every server has it.
 const HAS_LZ4: &str = "SELECT 'lz4' = ANY(enumvals) FROM pg_settings \
@@ -79,16 +79,11 @@ impl Postgres {
 
     pub async fn connect(&self) -> Result<PgPool, Error> {
         // The pool's own first connection waits out its timeout and hides why; this one says it.
-        let first = PgConnection::connect_with(&self.options);
-        let mut first = tokio::time::timeout(CONNECT_TIMEOUT, first)
-            .await
-            .map_err(|_| Error::timed_out("no connection within 5 s"))??;
+        let first = in_time(CONNECT_TIMEOUT, self.has_lz4());
         let mut options = self.options.clone();
-        let has_lz4 = sqlx::query_scalar(HAS_LZ4).fetch_optional(&mut first);
-        if has_lz4.await? == Some(true) {
+        if first.await? {
             options = options.options([("default_toast_compression", "lz4")]);
         }
-        first.close().await?;
         let port = options.get_port();
         let pool = PgPoolOptions::new()
             .max_connections(5)
@@ -98,10 +93,29 @@ impl Postgres {
                 Box::pin(std::future::ready(Ok(())))
             })
             .connect_lazy_with(options);
-        MIGRATIONS.run(&pool).await?;
+        let migrate = async { Ok(MIGRATIONS.run(&pool).await?) };
+        in_time(MIGRATE_TIMEOUT, migrate).await?;
         self.partitions.forget();
-        self.ensure_ahead(&pool, chrono::Utc::now()).await?;
+        let ahead = self.ensure_ahead(&pool, chrono::Utc::now());
+        match in_time(ANSWER_TIMEOUT, ahead).await {
+            // Rows must not wait for as long as somebody reads; the hourly job tries again, and a
+            // batch whose day has none goes to the default partitions.
+            Err(error) if error.is_locked() => {
+                tracing::warn!("a long query keeps partitions from being made; later");
+            }
+            made => made?,
+        }
         Ok(pool)
+    }
+
+    /// Asked over a connection of its own.
+    async fn has_lz4(&self) -> Result<bool, Error> {
+        let mut first = PgConnection::connect_with(&self.options).await?;
+        let has_lz4: Option<bool> = sqlx::query_scalar(HAS_LZ4)
+            .fetch_optional(&mut first)
+            .await?;
+        first.close().await?;
+        Ok(has_lz4 == Some(true))
     }
 
     /// Partitions have gone.
@@ -125,12 +139,8 @@ impl Postgres {
         known: &Known,
         metrics: &Metrics,
     ) -> Result<Committed, Error> {
-        tokio::time::timeout(
-            COMMIT_TIMEOUT,
-            self.write(pool, batch, turn, known, metrics),
-        )
-        .await
-        .unwrap_or_else(|_| Err(Error::timed_out("no answer to a commit within 120 s")))
+        let write = self.write(pool, batch, turn, known, metrics);
+        in_time(ANSWER_TIMEOUT, write).await
     }
 
     /// Straight COPY; where that finds a row that exists, or one that is refused, all of it again

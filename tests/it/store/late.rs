@@ -8,11 +8,12 @@ use spanledger::{
     store::{Batch, PackedRows, Wanted},
 };
 
-use super::fixture::{NOON, call, fixture, header, on_both_stores, one_of_each};
+use super::fixture::{Fixture, NOON, call, fixture, header, on_both_stores, one_of_each};
 
 on_both_stores!(
     changes_to_one_row_in_one_batch_are_merged,
     a_request_takes_context_that_comes_late,
+    many_changes_are_written_a_few_at_a_time,
     content_brings_tokens_and_waits_for_a_day,
     counting_goes_on_after_a_restart_as_if_there_was_none,
 );
@@ -86,6 +87,67 @@ async fn a_request_takes_context_that_comes_late(name: &str) {
     fixture.store.commit(&batch).await.unwrap();
     let sql = "SELECT user_id, experiment, variant FROM pipeline_requests";
     assert_eq!(fixture.query(sql).await, [["ann", "tone", "b"]]);
+}
+
+/// Postgres refuses a statement that changes more than so many rows, as it refuses one whose text is
+/// too large.
+async fn allow_at_most(fixture: &Fixture, rows: usize) {
+    let refuse = format!(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         IF (SELECT count(*) FROM changed) > {rows} THEN \
+         RAISE 'too many' USING ERRCODE = '54000'; END IF; RETURN NULL; END $$"
+    );
+    fixture.query(&refuse).await;
+    for (event, table) in [("UPDATE", "llm_calls"), ("INSERT", "pending_content")] {
+        let trigger = format!(
+            "CREATE TRIGGER refuse AFTER {event} ON {table} REFERENCING NEW TABLE AS changed \
+             FOR EACH STATEMENT EXECUTE FUNCTION refuse()"
+        );
+        fixture.query(&trigger).await;
+    }
+}
+
+/// Scenario: the parent of thousands of stored calls comes late and brings context for each of
+/// them; so does their content.
+/// Guarantees: no statement writes more than a few thousand rows, and all are written.
+async fn many_changes_are_written_a_few_at_a_time(name: &str) {
+    const CALLS: u64 = 4_500;
+    let fixture = fixture(name).await;
+    let keys = (1..=CALLS).map(|n| SpanKey {
+        span_id: SpanId(n.to_be_bytes()),
+        ..header(1).key()
+    });
+    let keys: Vec<SpanKey> = keys.collect();
+    let calls = keys.iter().map(|key| LlmCall {
+        header: Header {
+            span_id: key.span_id,
+            ..header(1)
+        },
+        ..LlmCall::default()
+    });
+    let calls: Vec<Record> = calls.map(|call| Record::LlmCall(Box::new(call))).collect();
+    fixture.commit(&calls).await;
+    if name == "postgres" {
+        allow_at_most(&fixture, 2_000).await;
+    }
+    let amendments = keys.iter().map(|key| Amendment {
+        key: *key,
+        ..amend(1, context(|c| c.user_id = Some("ann".into())))
+    });
+    let contents = keys.iter().map(|key| CallContent {
+        key: *key,
+        received_at: NOON,
+        response: Some("r".into()),
+        ..CallContent::default()
+    });
+    let batch = Batch {
+        amendments: amendments.collect(),
+        contents: contents.collect(),
+        ..Batch::default()
+    };
+    fixture.store.commit(&batch).await.unwrap();
+    let sql = "SELECT count(*) FROM llm_calls WHERE user_id = 'ann' AND response = 'r'";
+    assert_eq!(fixture.query(sql).await, [[CALLS.to_string()]]);
 }
 
 async fn content_brings_tokens_and_waits_for_a_day(name: &str) {

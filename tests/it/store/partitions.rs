@@ -80,6 +80,33 @@ async fn a_batch_does_not_wait_for_a_long_query() {
     assert_eq!(fixture.commit(&records).await.inserted, 0);
 }
 
+/// Scenario: a query reads for long (a dump over midnight) while the service connects and needs
+/// today's partitions.
+/// Guarantees: it connects and stores; once nobody reads, the partitions of the days ahead are made.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_does_not_wait_for_a_long_query() {
+    use sqlx::{Connection, Executor, PgConnection};
+    let fixture = fixture("postgres").await;
+    let mut reader = PgConnection::connect(&fixture.url).await.unwrap();
+    let made = "SELECT CAST(inhrelid::regclass AS text) FROM pg_inherits \
+                WHERE inhparent = 'llm_calls'::regclass AND inhrelid::regclass::text LIKE '%\\_2%'";
+    for partition in fixture.query(made).await {
+        let drop = sqlx::AssertSqlSafe(format!("DROP TABLE {}", partition[0]));
+        reader.execute(drop).await.unwrap();
+    }
+    assert_eq!(partitions(&fixture).await, 1);
+    for sql in ["BEGIN", "SELECT count(*) FROM llm_calls"] {
+        reader.execute(sql).await.unwrap();
+    }
+    fixture.store.connect().await.unwrap();
+    let now = Utc::now().timestamp_nanos_opt().unwrap();
+    assert_eq!(fixture.commit(&[at(now, now, 1)]).await.inserted, 1);
+    reader.execute("COMMIT").await.unwrap();
+    fixture.store.ensure_partitions(Utc::now()).await.unwrap();
+    // The default one, which has today's row, and two days ahead.
+    assert_eq!(partitions(&fixture).await, 1 + 2);
+}
+
 /// Scenario: sixty days are stored, a partition each, and the product's own questions about the
 /// last day are asked.
 /// Guarantees: they read the partitions of these days and the default ones, by the server's books.
