@@ -89,24 +89,34 @@ pub(super) fn answer_of(node: &Node) -> Option<u64> {
     node.facts.as_ref()?.answer
 }
 
+/// Traces are compared by their best spans: what stands for the call inside a trace is that trace's
+/// own matter, so a trace that stands for a call keeps all of its spans that show it.
 fn settle_one(spans: &[SpanKey], families: &Families, changed: &mut Vec<(SpanKey, bool)>) {
-    let known: Vec<(SpanKey, &Node)> = spans
+    let mut open: Vec<(SpanKey, &Node)> = spans
         .iter()
         .filter_map(|key| {
             let (_, family) = families.get(&key.trace_id)?;
             Some((*key, family.nodes.get(&key.span_id)?))
         })
         .collect();
-    for (key, node) in &known {
-        let rivals = known
+    open.sort_by_cached_key(|(key, node)| Reverse(rank(*key, node)));
+    let mut tell = |spans: &[(SpanKey, &Node)], is_elsewhere: bool| {
+        let others = spans
             .iter()
-            .filter(|(other, rival)| other.trace_id != key.trace_id && is_same(node, rival));
-        let is_elsewhere = rivals
-            .map(|(other, rival)| rank(*other, rival))
-            .any(|rival| rival > rank(*key, node));
-        if is_elsewhere != node.is_elsewhere {
-            changed.push((*key, is_elsewhere));
-        }
+            .filter(|(_, node)| node.is_elsewhere != is_elsewhere);
+        changed.extend(others.map(|(key, _)| (*key, is_elsewhere)));
+    };
+    while let Some(&(best, node)) = open.first() {
+        let (standing, others): (Vec<_>, Vec<_>) = open.into_iter().partition(|(key, other)| {
+            *key == best || (key.trace_id == best.trace_id && is_same(node, other))
+        });
+        let (lost, rest): (Vec<_>, Vec<_>) = others.into_iter().partition(|(key, other)| {
+            let mut of_winner = standing.iter().map(|(_, node)| node);
+            key.trace_id != best.trace_id && of_winner.any(|node| is_same(node, other))
+        });
+        tell(&standing, false);
+        tell(&lost, true);
+        open = rest;
     }
 }
 

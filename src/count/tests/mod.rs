@@ -1,3 +1,4 @@
+mod answers;
 mod monsters;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -290,45 +291,6 @@ fn counted_in(batches: Vec<Vec<MappedSpan>>) -> Vec<u8> {
     let verdicts = verdicts_of(batches).into_iter();
     let yes = verdicts.filter(|(_, verdict)| verdict.is_yes());
     yes.map(|(key, _)| key.trace_id.0[0]).collect()
-}
-
-#[test]
-fn one_answer_in_two_traces_counts_once_whichever_comes_first() {
-    let poor = || answered(1, 1, 10, "chatcmpl-abc", "");
-    let rich = || answered(2, 2, 11, "chatcmpl-abc", "said");
-    for batches in [
-        vec![vec![poor(), rich()]],
-        vec![vec![poor()], vec![rich()]],
-        vec![vec![rich()], vec![poor()]],
-    ] {
-        assert_eq!(counted_in(batches), [2], "the one that says more");
-    }
-}
-
-#[test]
-fn an_id_that_is_used_again_is_another_call() {
-    let later = answered(2, 2, 60, "chatcmpl-abc", "said");
-    let first = answered(1, 1, 10, "chatcmpl-abc", "said");
-    assert_eq!(
-        counted_in(vec![vec![first.clone(), later]]),
-        [1, 2],
-        "at another time"
-    );
-    let mut other = answered(2, 2, 10, "chatcmpl-abc", "said");
-    if let Some(Record::LlmCall(call)) = other.records.first_mut() {
-        call.usage.prompt = Some(77);
-    }
-    assert_eq!(
-        counted_in(vec![vec![first.clone(), other]]),
-        [1, 2],
-        "another usage"
-    );
-    let short = [answered(1, 1, 10, "7", "x"), answered(2, 2, 10, "7", "x")];
-    assert_eq!(
-        counted_in(vec![short.to_vec()]),
-        [1, 2],
-        "an app's own numbering"
-    );
 }
 
 #[test]
