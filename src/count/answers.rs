@@ -8,7 +8,7 @@
 
 use std::{cmp::Reverse, collections::hash_map::Entry};
 
-use super::family::{Family, Node};
+use super::family::{Family, Node, Tokens};
 use crate::record::{IdMap, IdSet, SpanKey, TraceId};
 
 /// Spans by the answer that they show.
@@ -137,15 +137,18 @@ fn is_same(a: &Node, b: &Node) -> bool {
         node.started_at.saturating_add(ns as i64)
     };
     let overlap = a.started_at <= end(b) && b.started_at <= end(a);
-    let tokens = |node: &Node| {
-        let tokens = node.facts.as_ref().map(|facts| facts.tokens)?;
-        tokens
-            .is_known()
-            .then_some((tokens.prompt, tokens.completion))
+    let tokens = |node: &Node| node.facts.as_ref().map(|facts| facts.tokens);
+    overlap && !contradict(tokens(a).unwrap_or_default(), tokens(b).unwrap_or_default())
+}
+
+/// True if both know a count and say it otherwise. The total tells only where the parts don't: some
+/// add reasoning or cached tokens to it, others do not.
+fn contradict(a: Tokens, b: Tokens) -> bool {
+    let same = |a: Option<i64>, b: Option<i64>| Some(a? == b?);
+    let parts = [same(a.prompt, b.prompt), same(a.completion, b.completion)];
+    let told = match parts {
+        [None, None] => [same(a.total, b.total), None],
+        parts => parts,
     };
-    let agree = match (tokens(a), tokens(b)) {
-        (Some(a), Some(b)) => a == b,
-        _ => true,
-    };
-    overlap && agree
+    told.contains(&Some(false))
 }

@@ -65,3 +65,34 @@ fn a_call_that_a_trace_shows_twice_counts_in_one_trace() {
         }
     }
 }
+
+/// Scenario: two traces show a call; one of them knows a part of the usage only, or the whole only.
+/// Guarantees: what one does not know is no contradiction; what both know and say otherwise is.
+#[test]
+fn usage_that_one_trace_does_not_know_contradicts_nothing() {
+    let with = |trace: u8, [prompt, completion, total]: [Option<i64>; 3]| {
+        let mut span = answered(trace, trace, 10, "chatcmpl-abc", "said");
+        if let Some(Record::LlmCall(call)) = span.records.first_mut() {
+            call.usage.prompt = prompt;
+            call.usage.completion = completion;
+            call.usage.total = total;
+        }
+        span
+    };
+    let full = [Some(100), Some(10), None];
+    for (other, counts) in [
+        ([Some(100), None, None], 1),
+        ([None, Some(10), None], 1),
+        ([None, None, Some(110)], 1),
+        // Some add what others leave out; the parts tell.
+        ([Some(100), Some(10), Some(140)], 1),
+        ([Some(90), None, None], 2),
+        ([None, Some(11), None], 2),
+    ] {
+        let spans = vec![with(1, full), with(2, other)];
+        assert_eq!(counted_in(vec![spans]).len(), counts, "{other:?}");
+    }
+    let totals = [110, 120].map(|total| [None, None, Some(total)]);
+    let spans = vec![with(1, totals[0]), with(2, totals[1])];
+    assert_eq!(counted_in(vec![spans]), [1, 2]);
+}
