@@ -160,14 +160,10 @@ impl Facts {
         span.records.iter().find_map(|record| match record {
             Record::LlmCall(call) => Some(Self::of_call(call, span.role)),
             Record::Retrieval(retrieval) => Some(Self::of_retrieval(retrieval, span.role)),
-            Record::SttEvent(event) => Some(Self {
+            Record::SttEvent(_) => Some(Self {
                 kind: Kind::Other,
                 tokens: Tokens::default(),
-                cost: event
-                    .cost
-                    .as_ref()
-                    .and_then(|c| c.as_ref().ok())
-                    .map(|c| c.usd),
+                cost: speech_cost(&span.records),
                 model: None,
                 richness: (false, false),
                 answer: None,
@@ -224,6 +220,16 @@ impl Facts {
             answer: None,
         }
     }
+}
+
+/// What the events of a transcription cost together: its own row may be a summary, and its chunks
+/// be billed.
+fn speech_cost(records: &[Record]) -> Option<f64> {
+    let costs = records.iter().filter_map(|record| match record {
+        Record::SttEvent(event) => Some(event.cost.as_ref()?.as_ref().ok()?.usd),
+        _ => None,
+    });
+    costs.reduce(|sum, usd| sum + usd)
 }
 
 impl Tokens {

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Config, Counted, Counter};
 use crate::record::{
-    Change, Context, Counted as Verdict, Header, LlmCall, MappedSpan, NotCounted, PipelineRequest,
-    Record, Role, SpanId, SpanKey, TraceId, Usage,
+    Change, Context, Cost, Counted as Verdict, Header, LlmCall, MappedSpan, NotCounted,
+    PipelineRequest, Record, Role, SpanId, SpanKey, SttEvent, TraceId, Usage,
 };
 
 const TRACE: TraceId = TraceId([7; 16]);
@@ -229,6 +229,39 @@ fn a_request_sums_what_counts_below_it_and_needs_something_of_ours() {
             ..
         }
     )));
+}
+
+/// A transcription of which these events have a row, each with its cost.
+fn speech(n: u8, parent: u8, costs: &[Option<f64>]) -> MappedSpan {
+    let mut span = span(n, parent, Role::Speech);
+    let cost = |usd| {
+        Ok(Cost {
+            usd,
+            rule: "r".into(),
+            version: "v".into(),
+        })
+    };
+    let events = costs.iter().map(|usd| SttEvent {
+        cost: usd.map(cost),
+        ..SttEvent::default()
+    });
+    span.records
+        .extend(events.map(|event| Record::SttEvent(Box::new(event))));
+    span
+}
+
+/// Scenario: a transcription whose chunks are billed, and not its own row, which comes first.
+/// Guarantees: the request's cost has all of them; where no event has a cost, it is unknown.
+#[test]
+fn a_request_has_the_cost_of_all_events_of_a_transcription() {
+    for (costs, sum) in [
+        (&[None, Some(0.25), Some(0.5)][..], Some(0.75)),
+        (&[None, None], None),
+    ] {
+        let mut counter = Counter::new(&Config::default());
+        let counted = counter.count(&mut vec![root(1, "ann"), speech(2, 1, costs)]);
+        assert_eq!(request_of(&counted).expect("a row").cost, sum);
+    }
 }
 
 fn request_of(counted: &Counted) -> Option<&PipelineRequest> {
