@@ -8,8 +8,11 @@
 
 use std::{cmp::Reverse, collections::hash_map::Entry};
 
-use super::family::{Family, Node, Tokens};
-use crate::record::{IdMap, IdSet, SpanKey, TraceId};
+use super::{
+    family::{Family, Node, Tokens},
+    rule,
+};
+use crate::record::{Counted, IdMap, IdSet, Role, SpanId, SpanKey, TraceId};
 
 /// Spans by the answer that they show.
 #[derive(Debug, Default)]
@@ -87,6 +90,29 @@ impl Answers {
 
 pub(super) fn answer_of(node: &Node) -> Option<u64> {
     node.facts.as_ref()?.answer
+}
+
+/// Marks what is stored as a duplicate, though the rule inside its trace would count it: another
+/// trace stands for it, which may not be recalled with it. One with a call above it is left to the
+/// rule: it may have been that one's duplicate, before something between them was known.
+pub(super) fn mark_elsewhere(family: &mut Family, duplicates: &[SpanId]) {
+    let places = duplicates.iter().filter_map(|id| family.nodes.place(id));
+    let is_alone = |place: &usize| {
+        let mut above = family.ancestors(*place);
+        answer_of(family.nodes.at(*place)).is_some()
+            && !above.any(|(_, node)| node.is_call_row() && node.role != Role::Rollup)
+    };
+    let places: Vec<usize> = places.filter(is_alone).collect();
+    if places.is_empty() {
+        return;
+    }
+    for &place in &places {
+        family.nodes.at_mut(place).is_elsewhere = false;
+    }
+    let verdicts = rule::verdicts(family);
+    for place in places {
+        family.nodes.at_mut(place).is_elsewhere = verdicts[place] == Some(Counted::Yes);
+    }
 }
 
 /// Traces are compared by their best spans: what stands for the call inside a trace is that trace's

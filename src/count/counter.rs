@@ -4,14 +4,15 @@ use std::{collections::VecDeque, sync::Arc};
 
 use super::{
     Config, Counted,
-    answers::{Answers, answer_of},
+    answers::{Answers, answer_of, mark_elsewhere},
     family::{Family, Node, Request, Sums},
     forgotten::Forgotten,
     judge::{Filled, amend, complete},
     rule::{self, RequestSums},
 };
 use crate::record::{
-    Change, Context, Counted as Verdict, IdMap, IdSet, MappedSpan, Record, SpanId, SpanKey, TraceId,
+    Change, Context, Counted as Verdict, IdMap, IdSet, MappedSpan, NotCounted, Record, SpanId,
+    SpanKey, TraceId,
 };
 
 /// The newest batches, this one included, that may still be on their way to the store.
@@ -169,6 +170,7 @@ impl Counter {
             node.emitted = true;
             node.linked = true;
         }
+        self.recall_elsewhere(&told);
         let mut known_sums: IdMap<TraceId, RequestSums> = IdMap::default();
         for (key, stored) in sums {
             let Some((_, family)) = self.families.get_mut(&key.trace_id) else {
@@ -191,6 +193,22 @@ impl Counter {
             }
         }
         touched
+    }
+
+    /// Remembers of calls that another trace stands for that one does.
+    fn recall_elsewhere(&mut self, told: &IdMap<SpanKey, (Verdict, Option<SpanId>)>) {
+        let mut duplicates: IdMap<TraceId, Vec<SpanId>> = IdMap::default();
+        for (key, (verdict, _)) in told {
+            if *verdict == Verdict::No(NotCounted::Duplicate) {
+                let of_trace = duplicates.entry(key.trace_id).or_default();
+                of_trace.push(key.span_id);
+            }
+        }
+        for (trace_id, spans) in duplicates {
+            if let Some((_, family)) = self.families.get_mut(&trace_id) {
+                mark_elsewhere(family, &spans);
+            }
+        }
     }
 
     /// Counts a batch of priced spans and leaves it empty, its memory kept for the next.

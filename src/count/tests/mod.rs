@@ -1,5 +1,6 @@
 mod answers;
 mod monsters;
+mod recalled;
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -1,0 +1,57 @@
+//! What memory lost or never had, and the store gives back.
+
+use super::*;
+
+fn told(mut span: MappedSpan, verdict: Verdict) -> MappedSpan {
+    if let Some(Record::LlmCall(call)) = span.records.first_mut() {
+        call.counted = verdict;
+    }
+    span
+}
+
+fn new_verdicts(counted: &Counted) -> Vec<(SpanId, Verdict)> {
+    let changes = counted.amendments.iter();
+    changes
+        .filter_map(|amendment| match amendment.change {
+            Change::Counted(verdict) => Some((amendment.key.span_id, verdict)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Scenario: a call that another trace shows as well is stored as a duplicate; both traces are
+/// forgotten. Then the root of its own trace comes, and only that trace is recalled.
+/// Guarantees: it stays a duplicate: what stands for it is stored.
+#[test]
+fn a_call_that_another_trace_stands_for_stays_a_duplicate_when_it_is_recalled_alone() {
+    let mut counter = Counter::new(&Config { max_spans: 2 });
+    let mut poor = answered(2, 2, 11, "chatcmpl-abc", "");
+    poor.parent_span_id = Some(id(9));
+    counter.count(&mut vec![
+        answered(1, 1, 10, "chatcmpl-abc", "said"),
+        poor.clone(),
+    ]);
+    counter.count(&mut vec![span(3, 0, Role::Tool), span(4, 0, Role::Tool)]);
+    let mut late = root(9, "ann");
+    late.key.trace_id = poor.key.trace_id;
+    let asked = counter.strangers(std::slice::from_ref(&late), false);
+    assert_eq!(asked.len(), 1, "the trace was forgotten");
+    counter.warm(vec![told(poor, DUPLICATE)]);
+    assert_eq!(new_verdicts(&counter.count(&mut vec![late])), []);
+}
+
+/// Scenario: a process knows of a tool alone; another one stored the call above it, and the call
+/// below it as a duplicate of that, since it did not know of the tool.
+/// Guarantees: the call below counts: it has been no other trace's.
+#[test]
+fn a_duplicate_of_its_own_trace_counts_once_it_is_known_to_be_none() {
+    let mut counter = Counter::new(&Config::default());
+    counter.count(&mut vec![span(2, 1, Role::Tool)]);
+    let mut below = call(3, 2, Role::Call, Some((9, 1)), "t");
+    if let Some(Record::LlmCall(call)) = below.records.first_mut() {
+        call.response_id = Some("chatcmpl-abc".into());
+    }
+    let above = call(1, 0, Role::Call, Some((9, 1)), "text");
+    let counted = counter.reconcile(vec![above, told(below, DUPLICATE)]);
+    assert_eq!(new_verdicts(&counted), [(id(3), Verdict::Yes)]);
+}
