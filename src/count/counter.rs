@@ -313,6 +313,8 @@ impl Counter {
                         }
                         record => {
                             node.has_rows = true;
+                            node.is_read_back |=
+                                matches!(record, Record::LlmCall(_) | Record::Retrieval(_));
                             fresh.push((span.key, family.nodes.len(), record));
                         }
                     }

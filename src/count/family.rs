@@ -40,6 +40,8 @@ pub(super) struct Node {
     pub request: Option<Box<Request>>,
     /// True if it has rows of its own (a request's row aside).
     pub has_rows: bool,
+    /// True if one of them is of a table that the store reads spans back from: a call's, a search's.
+    pub is_read_back: bool,
     /// True once they have left.
     pub emitted: bool,
     /// True if it stands above a row.

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Config, Counted, Counter};
 use crate::record::{
-    Change, Context, Cost, Counted as Verdict, Header, LlmCall, MappedSpan, NotCounted,
+    Change, Context, Cost, Counted as Verdict, Header, JsonParse, LlmCall, MappedSpan, NotCounted,
     PipelineRequest, Record, Role, SpanId, SpanKey, SttEvent, TraceId, Usage,
 };
 

@@ -55,3 +55,29 @@ fn a_duplicate_of_its_own_trace_counts_once_it_is_known_to_be_none() {
     let counted = counter.reconcile(vec![above, told(below, DUPLICATE)]);
     assert_eq!(new_verdicts(&counted), [(id(3), Verdict::Yes)]);
 }
+
+/// Scenario: spans whose rows the store does not give back: of a transcription, of a parse between
+/// an agent and a call.
+/// Guarantees: each has a link, so that it is known again; a call needs none.
+#[test]
+fn spans_whose_rows_do_not_count_have_a_link() {
+    let mut parse = span(3, 1, Role::Parse);
+    parse
+        .records
+        .push(Record::JsonParse(Box::<JsonParse>::default()));
+    let mut counter = Counter::new(&Config::default());
+    let spans = [
+        root(1, "ann"),
+        speech(2, 1, &[Some(0.5), None]),
+        parse,
+        call(4, 3, Role::Call, None, "t"),
+    ];
+    let counted = counter.count(&mut spans.to_vec());
+    let links: Vec<(SpanId, Role)> = counted
+        .links
+        .iter()
+        .map(|link| (link.span_id, link.role))
+        .collect();
+    assert_eq!(links, [(id(2), Role::Speech), (id(3), Role::Parse)]);
+    assert_eq!(counter.count(&mut spans.to_vec()).links, []);
+}
