@@ -107,6 +107,19 @@ pub(super) struct Family {
     pub nodes: Nodes,
     /// True once a span came before its parent, or without it.
     pub was_open: bool,
+    pub asked: Asked,
+}
+
+/// Whether the store was asked what else it has of a trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Asked {
+    /// Nothing came that it would have been asked for.
+    #[default]
+    No,
+    /// It was, or had no need to be.
+    Yes,
+    /// It gave back its newest spans, and this trace began before them.
+    InPart,
 }
 
 impl Sums {

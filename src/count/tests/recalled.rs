@@ -56,6 +56,62 @@ fn a_duplicate_of_its_own_trace_counts_once_it_is_known_to_be_none() {
     assert_eq!(new_verdicts(&counted), [(id(3), Verdict::Yes)]);
 }
 
+/// Scenario: of a trace that was forgotten, or that started before the process did, a span comes
+/// that is nothing of ours; then one that is.
+/// Guarantees: the store is asked about the trace then, and once.
+#[test]
+fn a_trace_known_by_a_plain_span_alone_is_asked_about() {
+    let plain = || vec![span(5, 4, Role::None)];
+    let wrapper = || vec![call(1, 0, Role::Rollup, Some((9, 1)), "t")];
+    let stored = || vec![call(2, 1, Role::Call, Some((9, 1)), "t")];
+    let forgotten = || {
+        let mut counter = Counter::new(&Config { max_spans: 3 });
+        counter.count(&mut stored());
+        let others = [6, 7, 8].map(|n| {
+            let mut other = span(n, 0, Role::Tool);
+            other.key.trace_id = TraceId([9; 16]);
+            other
+        });
+        counter.count(&mut others.to_vec());
+        counter
+    };
+    let blind = || {
+        let mut counter = Counter::new(&Config::default());
+        counter.is_blind_until(1_000);
+        counter
+    };
+    for is_stored in [true, false] {
+        for mut counter in [forgotten(), blind()] {
+            assert!(counter.strangers(&plain(), false).is_empty());
+            counter.count(&mut plain());
+            assert_eq!(counter.strangers(&wrapper(), false), [(TRACE, 1, 1)]);
+            if is_stored {
+                counter.warm(stored());
+                assert!(counter.strangers(&wrapper(), false).is_empty());
+            }
+            counter.count(&mut wrapper());
+            assert!(counter.strangers(&wrapper(), false).is_empty());
+        }
+    }
+}
+
+/// Scenario: after a restart the store's newest spans are recalled; a trace began before them, so
+/// its first spans are not among them. A span of it comes that is younger than the restart.
+/// Guarantees: the store is asked about the trace, once; not about traces that are whole.
+#[test]
+fn a_trace_that_was_warmed_in_part_is_asked_about() {
+    let mut counter = Counter::new(&Config::default());
+    let mut whole = call(7, 0, Role::Call, None, "t");
+    whole.key.trace_id = TraceId([9; 16]);
+    counter.warm(vec![call(12, 11, Role::Call, None, "t"), whole.clone()]);
+    counter.is_blind_until(10);
+    let late = [call(13, 11, Role::Call, None, "t")];
+    assert_eq!(counter.strangers(&late, false), [(TRACE, 13, 13)]);
+    assert!(counter.strangers(&[whole], false).is_empty());
+    counter.warm(vec![span(11, 0, Role::Tool), span(12, 11, Role::Call)]);
+    assert!(counter.strangers(&late, false).is_empty());
+}
+
 /// Scenario: spans whose rows the store does not give back: of a transcription, of a parse between
 /// an agent and a call.
 /// Guarantees: each has a link, so that it is known again; a call needs none.
