@@ -8,8 +8,11 @@
 
 use std::{cmp::Reverse, collections::hash_map::Entry};
 
-use super::family::{Family, Node};
-use crate::record::{IdMap, IdSet, SpanKey, TraceId};
+use super::{
+    family::{Family, Node, Tokens},
+    rule,
+};
+use crate::record::{Counted, IdMap, IdSet, Role, SpanId, SpanKey, TraceId};
 
 /// Spans by the answer that they show.
 #[derive(Debug, Default)]
@@ -89,24 +92,57 @@ pub(super) fn answer_of(node: &Node) -> Option<u64> {
     node.facts.as_ref()?.answer
 }
 
+/// Marks what is stored as a duplicate, though the rule inside its trace would count it: another
+/// trace stands for it, which may not be recalled with it. One with a call above it is left to the
+/// rule: it may have been that one's duplicate, before something between them was known.
+pub(super) fn mark_elsewhere(family: &mut Family, duplicates: &[SpanId]) {
+    let places = duplicates.iter().filter_map(|id| family.nodes.place(id));
+    let is_alone = |place: &usize| {
+        let mut above = family.ancestors(*place);
+        answer_of(family.nodes.at(*place)).is_some()
+            && !above.any(|(_, node)| node.is_call_row() && node.role != Role::Rollup)
+    };
+    let places: Vec<usize> = places.filter(is_alone).collect();
+    if places.is_empty() {
+        return;
+    }
+    for &place in &places {
+        family.nodes.at_mut(place).is_elsewhere = false;
+    }
+    let verdicts = rule::verdicts(family);
+    for place in places {
+        family.nodes.at_mut(place).is_elsewhere = verdicts[place] == Some(Counted::Yes);
+    }
+}
+
+/// Traces are compared by their best spans: what stands for the call inside a trace is that trace's
+/// own matter, so a trace that stands for a call keeps all of its spans that show it.
 fn settle_one(spans: &[SpanKey], families: &Families, changed: &mut Vec<(SpanKey, bool)>) {
-    let known: Vec<(SpanKey, &Node)> = spans
+    let mut open: Vec<(SpanKey, &Node)> = spans
         .iter()
         .filter_map(|key| {
             let (_, family) = families.get(&key.trace_id)?;
             Some((*key, family.nodes.get(&key.span_id)?))
         })
         .collect();
-    for (key, node) in &known {
-        let rivals = known
+    open.sort_by_cached_key(|(key, node)| Reverse(rank(*key, node)));
+    let mut tell = |spans: &[(SpanKey, &Node)], is_elsewhere: bool| {
+        let others = spans
             .iter()
-            .filter(|(other, rival)| other.trace_id != key.trace_id && is_same(node, rival));
-        let is_elsewhere = rivals
-            .map(|(other, rival)| rank(*other, rival))
-            .any(|rival| rival > rank(*key, node));
-        if is_elsewhere != node.is_elsewhere {
-            changed.push((*key, is_elsewhere));
-        }
+            .filter(|(_, node)| node.is_elsewhere != is_elsewhere);
+        changed.extend(others.map(|(key, _)| (*key, is_elsewhere)));
+    };
+    while let Some(&(best, node)) = open.first() {
+        let (standing, others): (Vec<_>, Vec<_>) = open.into_iter().partition(|(key, other)| {
+            *key == best || (key.trace_id == best.trace_id && is_same(node, other))
+        });
+        let (lost, rest): (Vec<_>, Vec<_>) = others.into_iter().partition(|(key, other)| {
+            let mut of_winner = standing.iter().map(|(_, node)| node);
+            key.trace_id != best.trace_id && of_winner.any(|node| is_same(node, other))
+        });
+        tell(&standing, false);
+        tell(&lost, true);
+        open = rest;
     }
 }
 
@@ -127,15 +163,18 @@ fn is_same(a: &Node, b: &Node) -> bool {
         node.started_at.saturating_add(ns as i64)
     };
     let overlap = a.started_at <= end(b) && b.started_at <= end(a);
-    let tokens = |node: &Node| {
-        let tokens = node.facts.as_ref().map(|facts| facts.tokens)?;
-        tokens
-            .is_known()
-            .then_some((tokens.prompt, tokens.completion))
+    let tokens = |node: &Node| node.facts.as_ref().map(|facts| facts.tokens);
+    overlap && !contradict(tokens(a).unwrap_or_default(), tokens(b).unwrap_or_default())
+}
+
+/// True if both know a count and say it otherwise. The total tells only where the parts don't: some
+/// add reasoning or cached tokens to it, others do not.
+fn contradict(a: Tokens, b: Tokens) -> bool {
+    let same = |a: Option<i64>, b: Option<i64>| Some(a? == b?);
+    let parts = [same(a.prompt, b.prompt), same(a.completion, b.completion)];
+    let told = match parts {
+        [None, None] => [same(a.total, b.total), None],
+        parts => parts,
     };
-    let agree = match (tokens(a), tokens(b)) {
-        (Some(a), Some(b)) => a == b,
-        _ => true,
-    };
-    overlap && agree
+    told.contains(&Some(false))
 }

@@ -4,14 +4,15 @@ use std::{collections::VecDeque, sync::Arc};
 
 use super::{
     Config, Counted,
-    answers::{Answers, answer_of},
-    family::{Family, Node, Request, Sums},
+    answers::{Answers, answer_of, mark_elsewhere},
+    family::{Asked, Family, Node, Request, Sums},
     forgotten::Forgotten,
     judge::{Filled, amend, complete},
     rule::{self, RequestSums},
 };
 use crate::record::{
-    Change, Context, Counted as Verdict, IdMap, IdSet, MappedSpan, Record, SpanId, SpanKey, TraceId,
+    Change, Context, Counted as Verdict, IdMap, IdSet, MappedSpan, NotCounted, Record, SpanId,
+    SpanKey, TraceId,
 };
 
 /// The newest batches, this one included, that may still be on their way to the store.
@@ -68,23 +69,32 @@ impl Counter {
         self.begun[0] = self.turn + 1;
     }
 
-    /// Everything that started up to then (Unix ns) may be stored without being remembered.
+    /// Everything that started up to then (Unix ns) may be stored without being remembered; so may
+    /// the parents that are missing now.
     pub fn is_blind_until(&mut self, unix_ns: i64) {
         self.blind_until = self.blind_until.max(unix_ns);
+        for (_, family) in self.families.values_mut() {
+            if family.has_orphan() {
+                family.asked = Asked::InPart;
+            }
+        }
     }
 
     /// The traces of these spans that may be stored in part without being remembered, and within
     /// which bounds their spans started (Unix ns). `is_shared`: others write to the store, too.
     pub fn strangers(&self, spans: &[MappedSpan], is_shared: bool) -> Vec<(TraceId, i64, i64)> {
-        let matters =
-            |span: &MappedSpan| span.is_genai || !span.records.is_empty() || span.context.is_some();
         // Step by step for all of them: so the places in memory are waited for together.
         let runs = by_trace(spans).filter(|(_, run)| run.iter().any(matters));
-        let mut unknown: Vec<(TraceId, &[MappedSpan])> = runs.collect();
-        unknown.retain(|(trace_id, _)| !self.families.contains_key(trace_id));
+        let asked = |trace_id| {
+            let known = self.families.get(&trace_id);
+            known.map_or(Asked::No, |(_, family)| family.asked)
+        };
+        let mut unknown: Vec<(TraceId, &[MappedSpan], Asked)> =
+            runs.map(|(id, run)| (id, run, asked(id))).collect();
+        unknown.retain(|(.., asked)| *asked != Asked::Yes);
         let mut found: IdMap<TraceId, (i64, i64)> = IdMap::default();
-        for (trace_id, run) in unknown {
-            let is_asked = is_shared || self.forgotten.has(trace_id);
+        for (trace_id, run, asked) in unknown {
+            let is_asked = is_shared || asked == Asked::InPart || self.forgotten.has(trace_id);
             for span in run.iter().filter(|span| matters(span)) {
                 if is_asked || span.started_at <= self.blind_until {
                     let (from, to) = found
@@ -149,6 +159,11 @@ impl Counter {
             .collect();
         let mut traces: IdSet<TraceId> = stored.iter().map(|span| span.key.trace_id).collect();
         let mut touched = self.admit(&mut stored, &mut Vec::new(), &mut Counted::default());
+        for trace_id in &traces {
+            if let Some((_, family)) = self.families.get_mut(trace_id) {
+                family.asked = Asked::Yes;
+            }
+        }
         for trace in &touched {
             traces.remove(trace);
         }
@@ -169,6 +184,7 @@ impl Counter {
             node.emitted = true;
             node.linked = true;
         }
+        self.recall_elsewhere(&told);
         let mut known_sums: IdMap<TraceId, RequestSums> = IdMap::default();
         for (key, stored) in sums {
             let Some((_, family)) = self.families.get_mut(&key.trace_id) else {
@@ -191,6 +207,22 @@ impl Counter {
             }
         }
         touched
+    }
+
+    /// Remembers of calls that another trace stands for that one does.
+    fn recall_elsewhere(&mut self, told: &IdMap<SpanKey, (Verdict, Option<SpanId>)>) {
+        let mut duplicates: IdMap<TraceId, Vec<SpanId>> = IdMap::default();
+        for (key, (verdict, _)) in told {
+            if *verdict == Verdict::No(NotCounted::Duplicate) {
+                let of_trace = duplicates.entry(key.trace_id).or_default();
+                of_trace.push(key.span_id);
+            }
+        }
+        for (trace_id, spans) in duplicates {
+            if let Some((_, family)) = self.families.get_mut(&trace_id) {
+                mark_elsewhere(family, &spans);
+            }
+        }
     }
 
     /// Counts a batch of priced spans and leaves it empty, its memory kept for the next.
@@ -279,6 +311,10 @@ impl Counter {
                 family.nodes.reserve(len);
             }
             for mut span in spans.by_ref().take(len) {
+                // Before what matters is counted, the store was asked, if it may know more.
+                if matters(&span) {
+                    family.asked = Asked::Yes;
+                }
                 if family.nodes.place(&span.key.span_id).is_some() {
                     counted.duplicates += 1;
                     continue;
@@ -295,6 +331,8 @@ impl Counter {
                         }
                         record => {
                             node.has_rows = true;
+                            node.is_read_back |=
+                                matches!(record, Record::LlmCall(_) | Record::Retrieval(_));
                             fresh.push((span.key, family.nodes.len(), record));
                         }
                     }
@@ -349,7 +387,7 @@ impl Counter {
         let mut shown = Vec::new();
         for (trace_id, family, newest) in &gone {
             if let Some(old) = self.forgotten.add(*trace_id, *newest) {
-                self.is_blind_until(old);
+                self.blind_until = self.blind_until.max(old);
             }
             let answers = family.nodes.values().filter_map(answer_of);
             shown.extend(answers.map(|answer| (answer, *trace_id)));
@@ -381,6 +419,11 @@ impl Counter {
             }
         }
     }
+}
+
+/// True if what the store knows of the span's trace bears on it.
+fn matters(span: &MappedSpan) -> bool {
+    span.is_genai || !span.records.is_empty() || span.context.is_some()
 }
 
 /// The spans of each trace that stand together, as they mostly do.

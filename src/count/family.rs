@@ -40,6 +40,8 @@ pub(super) struct Node {
     pub request: Option<Box<Request>>,
     /// True if it has rows of its own (a request's row aside).
     pub has_rows: bool,
+    /// True if one of them is of a table that the store reads spans back from: a call's, a search's.
+    pub is_read_back: bool,
     /// True once they have left.
     pub emitted: bool,
     /// True if it stands above a row.
@@ -105,6 +107,19 @@ pub(super) struct Family {
     pub nodes: Nodes,
     /// True once a span came before its parent, or without it.
     pub was_open: bool,
+    pub asked: Asked,
+}
+
+/// Whether the store was asked what else it has of a trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Asked {
+    /// Nothing came that it would have been asked for.
+    #[default]
+    No,
+    /// It was, or had no need to be.
+    Yes,
+    /// It gave back its newest spans, and this trace began before them.
+    InPart,
 }
 
 impl Sums {
@@ -160,14 +175,10 @@ impl Facts {
         span.records.iter().find_map(|record| match record {
             Record::LlmCall(call) => Some(Self::of_call(call, span.role)),
             Record::Retrieval(retrieval) => Some(Self::of_retrieval(retrieval, span.role)),
-            Record::SttEvent(event) => Some(Self {
+            Record::SttEvent(_) => Some(Self {
                 kind: Kind::Other,
                 tokens: Tokens::default(),
-                cost: event
-                    .cost
-                    .as_ref()
-                    .and_then(|c| c.as_ref().ok())
-                    .map(|c| c.usd),
+                cost: speech_cost(&span.records),
                 model: None,
                 richness: (false, false),
                 answer: None,
@@ -224,6 +235,16 @@ impl Facts {
             answer: None,
         }
     }
+}
+
+/// What the events of a transcription cost together: its own row may be a summary, and its chunks
+/// be billed.
+fn speech_cost(records: &[Record]) -> Option<f64> {
+    let costs = records.iter().filter_map(|record| match record {
+        Record::SttEvent(event) => Some(event.cost.as_ref()?.as_ref().ok()?.usd),
+        _ => None,
+    });
+    costs.reduce(|sum, usd| sum + usd)
 }
 
 impl Tokens {

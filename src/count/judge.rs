@@ -83,7 +83,12 @@ pub(super) fn amend(trace_id: TraceId, family: &mut Family, out: &mut Counted) {
         node.emitted = has_rows;
         let ties_rows =
             (node.is_tie && node.parent.is_some()) || node.is_genai || node.context.is_some();
-        if ties_rows && !has_rows && !has_request && !node.linked {
+        let needs_link = match has_rows {
+            // Else it would be new when it is sent again after a restart, and a hole in its trace.
+            true => !node.is_read_back,
+            false => ties_rows && !has_request,
+        };
+        if needs_link && !node.linked {
             node.linked = true;
             out.links.push(Link {
                 trace_id,

@@ -66,7 +66,7 @@ impl Default for Config {
 pub struct Counted {
     /// New rows, with verdicts, inherited context and the sums of requests filled in.
     pub records: Vec<Record>,
-    /// Spans without rows that tie rows together.
+    /// Spans that no row of a call, a search or a request tells of.
     pub links: Vec<Link>,
     /// Changes to rows of earlier batches.
     pub amendments: Vec<Amendment>,

@@ -6,9 +6,9 @@ use smol_str::SmolStr;
 
 use super::{Context, Counted, History, Role, SpanId, SpanKey, StageTimes, TraceId, Usage};
 
-/// A span that has no row of its own but ties rows together: it stands between a call and its
-/// ancestor, or carries context. Kept in the store's own `span_links` table so that counting
-/// survives a restart.
+/// A span of which counting must know, and that no row of a call, a search or a request tells of: it
+/// stands between a call and its ancestor, or carries context, or has rows of other kinds alone.
+/// Kept in the store's own `span_links` table so that counting survives a restart.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Link {
     /// The trace.

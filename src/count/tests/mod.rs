@@ -1,11 +1,13 @@
+mod answers;
 mod monsters;
+mod recalled;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Config, Counted, Counter};
 use crate::record::{
-    Change, Context, Counted as Verdict, Header, LlmCall, MappedSpan, NotCounted, PipelineRequest,
-    Record, Role, SpanId, SpanKey, TraceId, Usage,
+    Change, Context, Cost, Counted as Verdict, Header, JsonParse, LlmCall, MappedSpan, NotCounted,
+    PipelineRequest, Record, Role, SpanId, SpanKey, SttEvent, TraceId, Usage,
 };
 
 const TRACE: TraceId = TraceId([7; 16]);
@@ -230,6 +232,39 @@ fn a_request_sums_what_counts_below_it_and_needs_something_of_ours() {
     )));
 }
 
+/// A transcription of which these events have a row, each with its cost.
+fn speech(n: u8, parent: u8, costs: &[Option<f64>]) -> MappedSpan {
+    let mut span = span(n, parent, Role::Speech);
+    let cost = |usd| {
+        Ok(Cost {
+            usd,
+            rule: "r".into(),
+            version: "v".into(),
+        })
+    };
+    let events = costs.iter().map(|usd| SttEvent {
+        cost: usd.map(cost),
+        ..SttEvent::default()
+    });
+    span.records
+        .extend(events.map(|event| Record::SttEvent(Box::new(event))));
+    span
+}
+
+/// Scenario: a transcription whose chunks are billed, and not its own row, which comes first.
+/// Guarantees: the request's cost has all of them; where no event has a cost, it is unknown.
+#[test]
+fn a_request_has_the_cost_of_all_events_of_a_transcription() {
+    for (costs, sum) in [
+        (&[None, Some(0.25), Some(0.5)][..], Some(0.75)),
+        (&[None, None], None),
+    ] {
+        let mut counter = Counter::new(&Config::default());
+        let counted = counter.count(&mut vec![root(1, "ann"), speech(2, 1, costs)]);
+        assert_eq!(request_of(&counted).expect("a row").cost, sum);
+    }
+}
+
 fn request_of(counted: &Counted) -> Option<&PipelineRequest> {
     counted.records.iter().find_map(|record| match record {
         Record::PipelineRequest(request) => Some(request.as_ref()),
@@ -290,45 +325,6 @@ fn counted_in(batches: Vec<Vec<MappedSpan>>) -> Vec<u8> {
     let verdicts = verdicts_of(batches).into_iter();
     let yes = verdicts.filter(|(_, verdict)| verdict.is_yes());
     yes.map(|(key, _)| key.trace_id.0[0]).collect()
-}
-
-#[test]
-fn one_answer_in_two_traces_counts_once_whichever_comes_first() {
-    let poor = || answered(1, 1, 10, "chatcmpl-abc", "");
-    let rich = || answered(2, 2, 11, "chatcmpl-abc", "said");
-    for batches in [
-        vec![vec![poor(), rich()]],
-        vec![vec![poor()], vec![rich()]],
-        vec![vec![rich()], vec![poor()]],
-    ] {
-        assert_eq!(counted_in(batches), [2], "the one that says more");
-    }
-}
-
-#[test]
-fn an_id_that_is_used_again_is_another_call() {
-    let later = answered(2, 2, 60, "chatcmpl-abc", "said");
-    let first = answered(1, 1, 10, "chatcmpl-abc", "said");
-    assert_eq!(
-        counted_in(vec![vec![first.clone(), later]]),
-        [1, 2],
-        "at another time"
-    );
-    let mut other = answered(2, 2, 10, "chatcmpl-abc", "said");
-    if let Some(Record::LlmCall(call)) = other.records.first_mut() {
-        call.usage.prompt = Some(77);
-    }
-    assert_eq!(
-        counted_in(vec![vec![first.clone(), other]]),
-        [1, 2],
-        "another usage"
-    );
-    let short = [answered(1, 1, 10, "7", "x"), answered(2, 2, 10, "7", "x")];
-    assert_eq!(
-        counted_in(vec![short.to_vec()]),
-        [1, 2],
-        "an app's own numbering"
-    );
 }
 
 #[test]

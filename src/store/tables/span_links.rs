@@ -1,4 +1,5 @@
-//! `span_links`: spans without rows that tie rows together. Ours, not part of the surface.
+//! `span_links`: spans that counting must know of and can't read from rows. Ours, not part of the
+//! surface.
 
 use super::table;
 use crate::record::Link;

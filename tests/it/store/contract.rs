@@ -254,18 +254,29 @@ async fn days_far_off_need_no_partition(name: &str) {
     }
 }
 
+/// Rows of calls, searches and requests say where their spans are; all others have links.
 async fn recent_spans_say_what_counting_needs(name: &str) {
     let fixture = fixture(name).await;
-    let links = [Link {
-        trace_id: TraceId([8; 16]),
-        span_id: SpanId([8; 8]),
+    let link = |n: u8, role| Link {
+        trace_id: TraceId([n; 16]),
+        span_id: SpanId([n; 8]),
         started_at: NOON,
+        role,
+        ..Link::default()
+    };
+    let tie = Link {
         context: Context {
             user_id: Some("ann".into()),
             ..Context::default()
         },
-        ..Link::default()
-    }];
+        ..link(8, Role::None)
+    };
+    let links = [
+        link(2, Role::Speech),
+        link(4, Role::Cache),
+        link(5, Role::Parse),
+        tie,
+    ];
     let records = one_of_each();
     fixture
         .store
@@ -289,14 +300,17 @@ async fn recent_spans_say_what_counting_needs(name: &str) {
         roles,
         [
             (1, Role::Call),
+            (2, Role::Speech),
             (3, Role::Retrieval),
+            (4, Role::Cache),
+            (5, Role::Parse),
             (6, Role::None),
             (8, Role::None)
         ]
     );
     assert_eq!(spans[0].started_at, header(1).started_at);
     assert_eq!(
-        spans[3].context.as_ref().unwrap().user_id.as_deref(),
+        spans[6].context.as_ref().unwrap().user_id.as_deref(),
         Some("ann")
     );
     let Record::LlmCall(call) = &spans[0].records[0] else {

@@ -16,6 +16,7 @@ on_both_stores!(
     many_changes_are_written_a_few_at_a_time,
     content_brings_tokens_and_waits_for_a_day,
     counting_goes_on_after_a_restart_as_if_there_was_none,
+    stages_are_known_after_a_restart,
 );
 
 fn amend(n: u8, change: Change) -> Amendment {
@@ -242,4 +243,94 @@ async fn counting_goes_on_after_a_restart_as_if_there_was_none(name: &str) {
     assert_eq!(call.counted, Counted::Yes);
     assert_eq!(call.context.company_id.as_deref(), Some("acme"));
     assert_eq!(call.context.recording_id.as_deref(), Some("rec"));
+}
+
+/// Scenario: a request with a transcription, a look into a cache and a parse with a call below it;
+/// after a restart all of it is sent again, then another call below the parse.
+/// Guarantees: nothing is new and no sum changes; the late call adds itself alone, and has the
+/// context that stands above the parse.
+async fn stages_are_known_after_a_restart(name: &str) {
+    let fixture = fixture(name).await;
+    let cost = || {
+        Some(Ok(Cost {
+            usd: 0.5,
+            rule: "r".into(),
+            version: "v".into(),
+        }))
+    };
+    let stage = |n, role, record: &dyn Fn(Header) -> Record| {
+        let mut span = span(n, (n != 1).then_some(1), role);
+        span.completed_at = Some(span.started_at + 2_500_000_000);
+        let header = Header {
+            trace_id: span.key.trace_id,
+            parent_span_id: span.parent_span_id,
+            ..header(n)
+        };
+        span.records.push(record(header));
+        span
+    };
+    let context = Arc::new(Context {
+        user_id: Some("ann".into()),
+        ..Context::default()
+    });
+    let mut root = stage(1, Role::None, &|header| {
+        Record::PipelineRequest(Box::new(PipelineRequest {
+            header,
+            context: Arc::clone(&context),
+            ..PipelineRequest::default()
+        }))
+    });
+    root.context = Some(Arc::clone(&context));
+    let speech = stage(2, Role::Speech, &|header| {
+        Record::SttEvent(Box::new(SttEvent {
+            header,
+            cost: cost(),
+            ..SttEvent::default()
+        }))
+    });
+    let cache = stage(3, Role::Cache, &|header| {
+        Record::CacheLookup(Box::new(CacheLookup {
+            header,
+            ..CacheLookup::default()
+        }))
+    });
+    let parse = stage(4, Role::Parse, &|header| {
+        Record::JsonParse(Box::new(JsonParse {
+            header,
+            ..JsonParse::default()
+        }))
+    });
+    let priced = |n| {
+        let mut span = span(n, Some(4), Role::Call);
+        if let Some(Record::LlmCall(call)) = span.records.first_mut() {
+            call.cost = cost();
+        }
+        span
+    };
+    let spans = [root, speech, cache, parse, priced(5)];
+    let mut before = Counter::new(&count::Config::default());
+    let counted = before.count(&mut spans.to_vec());
+    let batch = Batch {
+        rows: PackedRows::of(counted.records, &counted.links),
+        ..Batch::default()
+    };
+    fixture.store.commit(&batch).await.unwrap();
+
+    let mut after = Counter::new(&count::Config::default());
+    let wanted = Wanted::Since(NOON - 1, 100);
+    after.warm(fixture.store.stored_spans(wanted).await.unwrap());
+    let again = after.count(&mut spans.to_vec());
+    assert_eq!((again.duplicates, again.records.len()), (5, 0));
+    assert_eq!((again.amendments, again.links), (vec![], vec![]));
+    let late = after.count(&mut vec![priced(6)]);
+    let [Record::LlmCall(call)] = late.records.as_slice() else {
+        panic!("one call: {:?}", late.records)
+    };
+    assert_eq!(call.context.user_id.as_deref(), Some("ann"));
+    let changes: Vec<&Change> = late.amendments.iter().map(|a| &a.change).collect();
+    let [Change::Request { stages, cost, .. }] = changes.as_slice() else {
+        panic!("the request's sums: {changes:?}")
+    };
+    assert_eq!((*cost, stages.stt_ms), (Some(1.5), Some(2500.0)));
+    assert_eq!(stages.json_parsing_ms, Some(2500.0));
 }
