@@ -70,11 +70,11 @@ impl Counter {
     }
 
     /// Everything that started up to then (Unix ns) may be stored without being remembered; so may
-    /// the parents that are missing now.
+    /// the parents that are missing now. (Where a request is known, so is the trace's beginning.)
     pub fn is_blind_until(&mut self, unix_ns: i64) {
         self.blind_until = self.blind_until.max(unix_ns);
         for (_, family) in self.families.values_mut() {
-            if family.has_orphan() {
+            if family.has_orphan() && !family.has_request() {
                 family.asked = Asked::InPart;
             }
         }

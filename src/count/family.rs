@@ -316,6 +316,11 @@ impl Family {
             .any(|node| node.parent.is_some() && node.above.is_none())
     }
 
+    /// True if a root with a request is known.
+    pub fn has_request(&self) -> bool {
+        self.nodes.values().any(|node| node.request.is_some())
+    }
+
     /// True if a request's row waits for something of ours in its trace.
     pub fn holds_request(&self) -> bool {
         let held = |node: &Node| node.request.as_ref().is_some_and(|r| r.held.is_some());

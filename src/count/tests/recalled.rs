@@ -103,11 +103,17 @@ fn a_trace_that_was_warmed_in_part_is_asked_about() {
     let mut counter = Counter::new(&Config::default());
     let mut whole = call(7, 0, Role::Call, None, "t");
     whole.key.trace_id = TraceId([9; 16]);
-    counter.warm(vec![call(12, 11, Role::Call, None, "t"), whole.clone()]);
+    let mut begun = [root(1, "ann"), call(14, 9, Role::Call, None, "t")];
+    for span in &mut begun {
+        span.key.trace_id = TraceId([8; 16]);
+    }
+    let part = call(12, 11, Role::Call, None, "t");
+    counter.warm([vec![part, whole.clone()], begun.to_vec()].concat());
     counter.is_blind_until(10);
     let late = [call(13, 11, Role::Call, None, "t")];
     assert_eq!(counter.strangers(&late, false), [(TRACE, 13, 13)]);
     assert!(counter.strangers(&[whole], false).is_empty());
+    assert!(counter.strangers(&begun[1..], false).is_empty());
     counter.warm(vec![span(11, 0, Role::Tool), span(12, 11, Role::Call)]);
     assert!(counter.strangers(&late, false).is_empty());
 }
