@@ -129,7 +129,7 @@ impl<'a> Value<'a> {
 
     /// The value as JSON. NaN and infinities become strings ("NaN", "Infinity", "-Infinity"),
     /// bytes become lower-case hex; beyond [`MAX_DEPTH`] everything is null, and beyond
-    /// [`MOST_VALUES`] there is nothing.
+    /// 262,144 values there is nothing.
     pub fn to_json(self) -> serde_json::Value {
         self.json_at(0, &mut { MOST_VALUES })
     }
