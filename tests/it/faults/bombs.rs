@@ -14,7 +14,7 @@ const PIECE: usize = 16 << 20;
 
 /// Zeros, in members that any gzip reader takes as one text.
 fn gzip(pieces: usize) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(&vec![0; PIECE]).unwrap();
     encoder.finish().unwrap().repeat(pieces)
 }
