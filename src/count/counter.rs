@@ -112,7 +112,8 @@ impl Counter {
     }
 
     /// Judges traces again together with what is stored of them: what somebody else stored, or
-    /// what this memory lost. Only changes to stored rows come of it.
+    /// what this memory lost. Changes to stored rows come of it, and the rows of requests that waited
+    /// for something of ours.
     pub fn reconcile(&mut self, stored: Vec<MappedSpan>) -> Counted {
         let mut counted = Counted::default();
         let mut touched = self.recall(stored);

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::record::{SpanId, SpanKey, TraceId};
 
-/// Spans or log records of one request that are read. A sender's request has some hundred, a
+/// Spans or log records of one request that are read, or of a part of one that is cut. A sender's request has some hundred, a
 /// collector's some thousand; a body of the smallest ones would be mapped to a hundred times its
 /// size. What lies beyond is rejected like a span that can't be read.
 pub const MAX_ITEMS: usize = 100_000;

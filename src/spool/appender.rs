@@ -76,11 +76,6 @@ impl Appender {
             .unwrap_or_else(|_| Err(self.state.end_error()))
     }
 
-    /// Size of all entries together that the spool takes.
-    pub fn max_bytes(&self) -> u64 {
-        self.state.space.max_bytes
-    }
-
     /// Whether a request would be taken as one entry, now.
     pub fn admits(&self, bytes: u64) -> Result<(), Error> {
         self.reserve(bytes).map(drop)
